@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http.h - an HTTP/1.1 server on libmicrohttpd: a handler gets the whole body
+ * and may answer at once or later, from any thread. */
+#ifndef COMMON_HTTP_H
+#define COMMON_HTTP_H
+
+#include "common/arena.h"
+#include "common/err.h"
+#include "common/metrics.h"
+#include "common/str.h"
+
+struct http_server;
+struct http_request; /* lives from its first byte until its reply is sent */
+
+/* Called in a server thread when the body is complete. Must call http_reply
+ * exactly once, now or later. */
+typedef void http_handler(struct http_request *r, void *arg);
+/* Called when the headers are read, before the body: to refuse early
+ * (http_reply and return false) or note something (http_set_data). */
+typedef bool http_gate(struct http_request *r, void *arg);
+
+struct http_route {
+    const char *method; /* "POST" */
+    const char *path;   /* "/api/v1/events", or "/api/metrics/{name}/latest" */
+    http_handler *handle;
+    http_gate *gate; /* may be NULL */
+    void *arg;
+    size_t body_max; /* bytes; 0: no body accepted */
+};
+
+struct http_options {
+    const char *listen; /* "127.0.0.1:8080", "[::1]:0", "0.0.0.0:8080" */
+    int threads;
+    int connections_max;
+    int connections_per_address_max; /* 0: no limit */
+    int idle_timeout_s;      /* keep-alive */
+    int request_timeout_s;   /* first byte to end of body; then 408 */
+    const struct http_route *routes; /* must outlive the server */
+    size_t route_count;
+    struct metrics *metrics; /* counts answers by route and status; or NULL */
+    const char *metrics_prefix; /* "pulse_ingest" */
+};
+
+struct http_server *http_server_new(const struct http_options *options,
+                                    struct err *err) MUST_USE;
+int http_server_port(const struct http_server *s);
+/* New connections are refused, requests under way go on. */
+void http_server_quiesce(struct http_server *s);
+size_t http_server_pending(const struct http_server *s); /* unanswered */
+/* Every request must have been answered. */
+void http_server_free(struct http_server *s);
+DEFINE_AUTO(http_server)
+
+struct str http_method(const struct http_request *r);
+struct str http_path(const struct http_request *r);
+/* Value of {name} in the route's path, percent-decoded; empty if absent. */
+struct str http_path_arg(const struct http_request *r, const char *name);
+/* Empty slice with p == NULL where absent. */
+struct str http_header(const struct http_request *r, const char *name);
+struct str http_query(const struct http_request *r, const char *name);
+struct str http_body(const struct http_request *r);
+/* Media type of Content-Type without parameters, as sent; may be empty. */
+struct str http_content_type(const struct http_request *r);
+int64_t http_received_us(const struct http_request *r); /* wall clock */
+/* Memory of this request, freed after the reply; one thread at a time. */
+struct arena *http_arena(struct http_request *r);
+void http_set_data(struct http_request *r, void *data);
+void *http_data(const struct http_request *r);
+/* The peer closed its side: nobody will read the answer. Any thread. */
+bool http_peer_gone(const struct http_request *r);
+
+/* Before http_reply, from the same thread. value is copied. */
+void http_reply_header(struct http_request *r, const char *name,
+                       const char *value);
+/* Copies body. r must not be touched afterwards. */
+void http_reply(struct http_request *r, int status, const char *content_type,
+                struct str body);
+/* {"error":{"code":…,"message":…,"doc":…}}; doc is the code's anchor in
+ * docs/errors.md. */
+void http_reply_error(struct http_request *r, int status, const char *code,
+                      const char *message);
+
+#endif
