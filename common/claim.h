@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * claim.h - partitions held by this consumer, with their positions in
+ * PostgreSQL: the fence that makes a batch's rows and its offsets one
+ * transaction (DESIGN: writer, evaluator).
+ *
+ * The table (its name is given) has the columns consumer, topic, part,
+ * topic_id, first_off, next_off, replay_from, epoch, owner, backend_pid,
+ * backend_start and the key (consumer, topic, part). Claiming bumps epoch;
+ * advancing is a compare-and-swap on (next_off, epoch), so whoever lost a
+ * claim changes no row. One thread.
+ */
+#ifndef COMMON_CLAIM_H
+#define COMMON_CLAIM_H
+
+#include "common/kafka_admin.h"
+#include "common/kafka_consumer.h"
+#include "common/pg.h"
+
+struct claims;
+
+struct claim {
+    size_t topic;
+    int32_t part;
+    char topic_id[KAFKA_TOPIC_ID_MAX];
+    int64_t first;       /* where this consumer ever started */
+    int64_t next;        /* offset to read next, as committed */
+    int64_t replay_from; /* oldest offset its state is derived from */
+    int64_t epoch;
+    int64_t gap; /* messages the log no longer had when it was claimed */
+    bool recreated; /* the topic's id changed: positions started anew */
+};
+
+struct claims_options {
+    const char *table;    /* "store.consumer_offset" */
+    const char *consumer; /* "pulse-writer" */
+    const char *owner;    /* host and pid, for people */
+    const char *const *topics;
+};
+
+struct claims *claims_new(const struct claims_options *options) MUST_USE;
+void claims_free(struct claims *c);
+DEFINE_AUTO(claims)
+
+/* Claims the partition in a transaction of its own: a new row starts at the
+ * log's earliest offset. Waits at most 2 s for a row lock; a holder that keeps
+ * it longer is a zombie and its backend is terminated (exactly that one: pid
+ * and start time), then ERR_RETRY: call again. On success the claim is kept
+ * here, and copied to *out. */
+bool claims_take(struct claims *c, struct pg *pg, struct kafka_admin *admin,
+                 size_t topic, int32_t part, struct claim *out,
+                 struct err *err) MUST_USE;
+void claims_drop(struct claims *c, size_t topic, int32_t part);
+void claims_drop_all(struct claims *c);
+const struct claim *claims_get(const struct claims *c, size_t topic,
+                               int32_t part); /* NULL if not held */
+size_t claims_count(const struct claims *c);
+const struct claim *claims_at(const struct claims *c, size_t i);
+
+struct claim_move {
+    size_t topic;
+    int32_t part;
+    int64_t next;        /* new position; may equal the old one */
+    int64_t replay_from; /* INT64_MIN: follows next */
+    bool held; /* set: the compare-and-swap matched */
+};
+/* First statement of a batch's transaction. Moves whose row did not match are
+ * held == false: the caller drops their slices before it sends any row, and
+ * afterwards calls claims_drop. False only on a database failure. */
+bool claims_advance(struct claims *c, struct pg *pg, struct claim_move *moves,
+                    size_t count, struct err *err) MUST_USE;
+/* After COMMIT: the positions kept here become the moves'. */
+void claims_committed(struct claims *c, const struct claim_move *moves,
+                      size_t count);
+
+#endif

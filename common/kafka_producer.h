@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kafka_producer.h - an idempotent Kafka producer whose delivery reports wake
+ * an event loop. Needs librdkafka 2.6.1 or newer (checked when made). */
+#ifndef COMMON_KAFKA_PRODUCER_H
+#define COMMON_KAFKA_PRODUCER_H
+
+#include "common/err.h"
+#include "common/str.h"
+
+struct kafka_producer;
+
+enum kafka_verdict {
+    KAFKA_ACKED,     /* all in-sync replicas have it */
+    KAFKA_UNKNOWN,   /* no answer in time: may or may not be stored */
+    KAFKA_REFUSED,   /* not stored; a later try may work */
+    KAFKA_TOO_LARGE, /* not stored, will never be */
+};
+
+/* One report for each record sent, in the thread that serves. */
+typedef void kafka_report_fn(void *arg, void *tag, enum kafka_verdict verdict);
+
+struct kafka_producer_options {
+    const char *brokers; /* host:port,host:port */
+    const char *client_id;
+    const char *const *topics; /* must outlive the producer */
+    size_t topic_count;
+    int64_t message_timeout_ms;
+    int64_t linger_ms;
+    int64_t queue_messages; /* librdkafka's bound; above the caller's budget */
+    int64_t queue_bytes;
+    int64_t message_bytes_max;
+    kafka_report_fn *report;
+    void *arg;
+};
+
+struct kafka_record {
+    struct str key; /* copied; empty: any partition */
+    struct str payload; /* copied */
+    void *tag; /* comes back in the report */
+    bool queued; /* set by kafka_producer_send */
+};
+
+/* Does not wait for a broker. NULL and *err (ERR_FATAL) on a bad option. */
+struct kafka_producer *
+kafka_producer_new(const struct kafka_producer_options *options,
+                   struct err *err) MUST_USE;
+/* Undelivered records are reported as KAFKA_UNKNOWN first. */
+void kafka_producer_free(struct kafka_producer *p);
+DEFINE_AUTO(kafka_producer)
+
+/* Readable when kafka_producer_serve has work. */
+int kafka_producer_fd(const struct kafka_producer *p);
+/* Delivers every report there is; one thread. */
+void kafka_producer_serve(struct kafka_producer *p);
+/* Any thread. Returns how many were queued; the others (queued == false) get
+ * no report and were not sent. */
+size_t kafka_producer_send(struct kafka_producer *p, size_t topic,
+                           struct kafka_record *records, size_t count);
+size_t kafka_producer_pending(const struct kafka_producer *p); /* unreported */
+/* Stop lingering; the caller goes on serving until pending is 0. */
+void kafka_producer_hurry(struct kafka_producer *p);
+/* A broker is connected and every topic is known. Any thread. */
+bool kafka_producer_up(const struct kafka_producer *p);
+/* The idempotent producer gave up for good: true, and *err (ERR_FATAL). */
+bool kafka_producer_broken(const struct kafka_producer *p, struct err *err);
+
+#endif

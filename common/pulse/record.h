@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record.h - the four records that travel through Kafka (schemas/), as C
+ * structs and as Avro single-object messages. */
+#ifndef COMMON_PULSE_RECORD_H
+#define COMMON_PULSE_RECORD_H
+
+#include "common/arena.h"
+#include "common/buf.h"
+#include "common/err.h"
+
+struct label {
+    struct str name, value;
+};
+
+struct metric_record {
+    struct str tenant_id, name;
+    const struct label *labels; /* sorted by name, bytewise; names unique */
+    size_t label_count;
+    double value;           /* finite */
+    int64_t time_us;        /* the sender's clock, µs since 1970 UTC */
+    int64_t received_at_us; /* the edge's clock */
+    struct str source;      /* p == NULL: none */
+};
+
+enum field_type { FIELD_REAL, FIELD_INTEGER, FIELD_BOOLEAN, FIELD_TEXT };
+struct field {
+    struct str name;
+    enum field_type type;
+    union {
+        double real;
+        int64_t integer;
+        bool boolean;
+        struct str text;
+    };
+};
+
+struct telemetry_record {
+    struct str tenant_id, device_id;
+    struct str site_id; /* p == NULL: none */
+    struct str msg_type;
+    int64_t seq;
+    int64_t time_us, received_at_us;
+    const struct field *metrics; /* names unique */
+    size_t metric_count;
+};
+
+enum event_kind { EVENT_LOG, EVENT_EVENT };
+struct event_record {
+    struct str tenant_id, id;
+    enum event_kind kind;
+    struct str level, service, message; /* p == NULL: none */
+    struct str attributes;              /* JSON text of an object */
+    int64_t time_us, received_at_us;
+};
+
+struct dead_letter_record {
+    struct str tenant_id; /* p == NULL: unknown */
+    struct str stage;     /* "ingest", "writer" */
+    struct str endpoint, key_id, device_id; /* p == NULL: none */
+    struct str reason; /* stable code, as in docs/errors.md */
+    struct str detail; /* a sentence */
+    struct str content_type;
+    struct str payload; /* bytes as received */
+    struct str topic; /* p == NULL: did not come from Kafka */
+    int32_t part;
+    int64_t offset;
+    int64_t received_at_us, failed_at_us;
+};
+
+enum record_kind {
+    RECORD_METRIC,
+    RECORD_TELEMETRY,
+    RECORD_EVENT,
+    RECORD_DEAD_LETTER,
+};
+struct record {
+    enum record_kind kind;
+    union {
+        struct metric_record metric;
+        struct telemetry_record telemetry;
+        struct event_record event;
+        struct dead_letter_record dead_letter;
+    };
+};
+
+/* Encoders and decoders for all schemas and versions. One per thread. */
+struct record_codec;
+struct record_codec *record_codec_new(struct err *err) MUST_USE;
+void record_codec_free(struct record_codec *c);
+DEFINE_AUTO(record_codec)
+
+/* Appends the message. False and *err (ERR_INPUT) if a text is not UTF-8 or
+ * holds a NUL, or a number is not finite. */
+bool record_encode(struct record_codec *c, const struct record *r,
+                   struct buf *out, struct err *err) MUST_USE;
+/* Everything in *r is copied into a. ERR_INPUT: unknown schema or bad bytes. */
+bool record_decode(struct record_codec *c, struct str message, struct arena *a,
+                   struct record *r, struct err *err) MUST_USE;
+
+/* The Kafka message key of a record (DESIGN: topics and keys), appended. */
+void record_key(const struct record *r, struct buf *out);
+/* One JSON object, for people and tools (pulse tail). */
+void record_json(const struct record *r, struct buf *out);
+
+/* Sorts labels by name; false if a name appears twice. */
+bool labels_sort(struct label *labels, size_t count) MUST_USE;
+/* The labels as a JSON object, keys in order. */
+void labels_json(const struct label *labels, size_t count, struct buf *out);
+
+#endif
