@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pg_conn.h - what the files of pg share among themselves; nobody else
+ * includes it. */
+#ifndef COMMON_PG_CONN_H
+#define COMMON_PG_CONN_H
+
+#include <libpq-fe.h>
+
+#include "common/pg.h"
+
+/* PostgreSQL counts µs from 2000-01-01. */
+#define PG_EPOCH_US INT64_C(946684800000000)
+
+enum pg_oid {
+    PG_OID_BOOL = 16,
+    PG_OID_BYTEA = 17,
+    PG_OID_CHAR = 18,
+    PG_OID_NAME = 19,
+    PG_OID_INT8 = 20,
+    PG_OID_INT2 = 21,
+    PG_OID_INT4 = 23,
+    PG_OID_TEXT = 25,
+    PG_OID_OID = 26,
+    PG_OID_JSON = 114,
+    PG_OID_FLOAT4 = 700,
+    PG_OID_FLOAT8 = 701,
+    PG_OID_UNKNOWN = 705,
+    PG_OID_BYTEA_ARRAY = 1001,
+    PG_OID_INT4_ARRAY = 1007,
+    PG_OID_TEXT_ARRAY = 1009,
+    PG_OID_INT8_ARRAY = 1016,
+    PG_OID_FLOAT8_ARRAY = 1022,
+    PG_OID_BPCHAR = 1042,
+    PG_OID_VARCHAR = 1043,
+    PG_OID_TIMESTAMPTZ = 1184,
+    PG_OID_TIMESTAMPTZ_ARRAY = 1185,
+    PG_OID_JSONB = 3802,
+    PG_OID_JSONB_ARRAY = 3807,
+};
+
+/* NULL when not connected. */
+PGconn *pg_handle(struct pg *pg);
+/* Notes the failure's SQLSTATE, fills err, and disconnects if the connection
+ * is lost. result may be NULL; it is not freed. Returns false. */
+bool pg_failed(struct pg *pg, const PGresult *result, struct err *err);
+/* Owns result. */
+struct pg_result *pg_result_new(PGresult *result) MUST_USE;
+void pg_params_release(struct pg_params *p);
+
+static inline void pg_put_u32(char *to, uint32_t v)
+{
+    v = __builtin_bswap32(v);
+    __builtin_memcpy(to, &v, sizeof v);
+}
+
+static inline void pg_put_u64(char *to, uint64_t v)
+{
+    v = __builtin_bswap64(v);
+    __builtin_memcpy(to, &v, sizeof v);
+}
+
+#endif
