@@ -27,15 +27,22 @@ struct claim {
     int64_t next;        /* offset to read next, as committed */
     int64_t replay_from; /* oldest offset its state is derived from */
     int64_t epoch;
-    int64_t gap; /* messages the log no longer had when it was claimed */
+    /* Messages the log no longer had when it was claimed. next is still the
+     * committed position: the holder moves it to next + gap by claims_advance,
+     * in the transaction that counts the gap, and reads from there. */
+    int64_t gap;
     bool recreated; /* the topic's id changed: positions started anew */
+    /* Messages missing because the log ends before the position (the broker
+     * lost its tail). first and next went back together to the log's end, so
+     * next - first still counts what was read. */
+    int64_t truncated;
 };
 
 struct claims_options {
     const char *table;    /* "store.consumer_offset" */
     const char *consumer; /* "pulse-writer" */
     const char *owner;    /* host and pid, for people */
-    const char *const *topics;
+    const char *const *topics; /* must outlive the claims */
 };
 
 struct claims *claims_new(const struct claims_options *options) MUST_USE;
@@ -43,7 +50,8 @@ void claims_free(struct claims *c);
 DEFINE_AUTO(claims)
 
 /* Claims the partition in a transaction of its own: a new row starts at the
- * log's earliest offset. Waits at most 2 s for a row lock; a holder that keeps
+ * log's earliest offset. Claims belong to the connection: after a reconnect
+ * take them again. Waits at most 2 s for a row lock; a holder that keeps
  * it longer is a zombie and its backend is terminated (exactly that one: pid
  * and start time), then ERR_RETRY: call again. On success the claim is kept
  * here, and copied to *out. */
