@@ -17,10 +17,10 @@ struct conf_group settings_group(struct settings *into);
 /* Each service has its own PULSE_<SERVICE>_ADMIN_LISTEN, since on one machine
  * all share one environment; its default is 127.0.0.1 and the port of
  * topology.h. */
-#define SETTINGS_ADMIN_ITEM(service, port, type, field)                        \
+#define SETTINGS_ADMIN_ITEM(service, port, owner, field)                       \
     {.name = "PULSE_" service "_ADMIN_LISTEN",                                 \
      .type = CONF_TEXT,                                                        \
-     .offset = offsetof(type, field),                                          \
+     .offset = offsetof(owner, field),                                         \
      .fallback = "127.0.0.1:" port,                                            \
      .help = "Address and port of /metrics, /healthz and /readyz."}
 
