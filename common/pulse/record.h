@@ -54,14 +54,14 @@ struct event_record {
 };
 
 struct dead_letter_record {
-    struct str tenant_id; /* p == NULL: unknown */
-    struct str stage;     /* "ingest", "writer" */
+    struct str tenant_id;                   /* p == NULL: unknown */
+    struct str stage;                       /* "ingest", "writer" */
     struct str endpoint, key_id, device_id; /* p == NULL: none */
     struct str reason; /* stable code, as in docs/errors.md */
     struct str detail; /* a sentence */
     struct str content_type;
     struct str payload; /* bytes as received */
-    struct str topic; /* p == NULL: did not come from Kafka */
+    struct str topic;   /* p == NULL: did not come from Kafka */
     int32_t part;
     int64_t offset;
     int64_t received_at_us, failed_at_us;
@@ -89,22 +89,33 @@ struct record_codec *record_codec_new(struct err *err) MUST_USE;
 void record_codec_free(struct record_codec *c);
 DEFINE_AUTO(record_codec)
 
-/* Appends the message. False and *err (ERR_INPUT) if a text is not UTF-8 or
- * holds a NUL, or a number is not finite. */
+/* Appends the message, in the newest version of its schema. False and *err
+ * (ERR_INPUT), out as before, if a text is not UTF-8 or holds a NUL, a number
+ * is not finite, or an id or name is empty. */
 bool record_encode(struct record_codec *c, const struct record *r,
                    struct buf *out, struct err *err) MUST_USE;
-/* Everything in *r is copied into a. ERR_INPUT: unknown schema or bad bytes. */
+/* Everything in *r is copied into a. ERR_INPUT: unknown schema, bad bytes, or
+ * what record_encode refuses. */
 bool record_decode(struct record_codec *c, struct str message, struct arena *a,
                    struct record *r, struct err *err) MUST_USE;
 
-/* The Kafka message key of a record (DESIGN: topics and keys), appended. */
+/* The labels of the metric's series: those it has, and label "source" from
+ * source where there is none. Sorted; lives as long as m and a. */
+const struct label *metric_labels(const struct metric_record *m,
+                                  struct arena *a, size_t *count) MUST_USE;
+
+/* The Kafka message key of a record (DESIGN: topics and keys), appended: what
+ * must keep its order has one key, so a series lives in one partition. */
 void record_key(const struct record *r, struct buf *out);
-/* One JSON object, for people and tools (pulse tail). */
+/* One JSON object, for people and tools (pulse tail): the schema's fields
+ * without the null ones, times as RFC 3339. */
 void record_json(const struct record *r, struct buf *out);
 
 /* Sorts labels by name; false if a name appears twice. */
 bool labels_sort(struct label *labels, size_t count) MUST_USE;
 /* The labels as a JSON object, keys in order. */
 void labels_json(const struct label *labels, size_t count, struct buf *out);
+/* A telemetry's metrics as a JSON object, in their order. */
+void fields_json(const struct field *fields, size_t count, struct buf *out);
 
 #endif
