@@ -6,10 +6,10 @@
 #include "common/conf.h"
 
 struct settings {
-    const char *kafka_brokers;  /* PULSE_KAFKA_BROKERS, 127.0.0.1:9092 */
-    const char *postgres_url;   /* PULSE_POSTGRES_URL (secret, _FILE) */
-    const char *log_level;      /* PULSE_LOG_LEVEL, info */
-    int64_t drain_timeout_ms;   /* PULSE_DRAIN_TIMEOUT, 20s */
+    const char *kafka_brokers; /* PULSE_KAFKA_BROKERS, 127.0.0.1:9092 */
+    const char *postgres_url;  /* PULSE_POSTGRES_URL (secret, _FILE) */
+    const char *log_level;     /* PULSE_LOG_LEVEL, info */
+    int64_t drain_timeout_ms;  /* PULSE_DRAIN_TIMEOUT, 20s */
 };
 /* The group for conf_program.groups; fills the one settings of the process. */
 struct conf_group settings_group(struct settings *into);
@@ -17,11 +17,11 @@ struct conf_group settings_group(struct settings *into);
 /* Each service has its own PULSE_<SERVICE>_ADMIN_LISTEN, since on one machine
  * all share one environment; its default is 127.0.0.1 and the port of
  * topology.h. */
-#define SETTINGS_ADMIN_ITEM(service, port, owner, field)                       \
-    {.name = "PULSE_" service "_ADMIN_LISTEN",                                 \
-     .type = CONF_TEXT,                                                        \
-     .offset = offsetof(owner, field),                                         \
-     .fallback = "127.0.0.1:" port,                                            \
+#define SETTINGS_ADMIN_ITEM(service, port, owner, field) \
+    {.name = "PULSE_" service "_ADMIN_LISTEN",           \
+     .type = CONF_TEXT,                                  \
+     .offset = offsetof(owner, field),                   \
+     .fallback = "127.0.0.1:" port,                      \
      .help = "Address and port of /metrics, /healthz and /readyz."}
 
 #endif
