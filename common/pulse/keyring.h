@@ -11,10 +11,10 @@ enum scope { SCOPE_WRITE = 1, SCOPE_READ = 2, SCOPE_ADMIN = 4 };
 
 struct key {
     struct str key_id, tenant_id;
-    struct str device_id; /* p == NULL: any device of the tenant */
-    unsigned scopes;      /* mask of enum scope */
+    struct str device_id;          /* p == NULL: any device of the tenant */
+    unsigned scopes;               /* mask of enum scope */
     unsigned char secret_hash[32]; /* SHA-256 of the secret */
-    int64_t expires_at_us; /* INT64_MAX: never */
+    int64_t expires_at_us;         /* INT64_MAX: never */
 };
 
 struct keyring; /* immutable once built; threads may read it together */
