@@ -23,8 +23,8 @@ struct counter *metrics_counter(struct metrics *m, const char *name,
     __attribute__((sentinel));
 struct gauge *metrics_gauge(struct metrics *m, const char *name,
                             const char *help, ...) __attribute__((sentinel));
-/* Bucket limits grow by sqrt(10) from first to last (3 decades or more give
- * seven buckets or more), so one definition fits µs to minutes. */
+/* Bucket limits are first times 1, 3, 10, 30 … up to last: two a decade, so
+ * one definition fits µs to minutes. */
 struct histogram *metrics_histogram(struct metrics *m, const char *name,
                                     const char *help, double first, double last,
                                     ...) __attribute__((sentinel));
