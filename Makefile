@@ -1,0 +1,38 @@
+# Pulse: `make help` lists the targets. Outside the sandbox every target
+# re-enters itself inside it, so nothing depends on what this machine has.
+
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+define HELP
+make up        start the whole pipeline on this machine, with a small fleet
+make status    services, lag, rows per second, incidents; the curl to try
+make logs      follow the logs; ARGS=writer for one service
+make down      stop it and keep the data; PURGE=1 removes the data too
+
+make test      unit, db-test and e2e
+make unit      C tests of the modules (ASan + UBSan); ARGS=name for one
+make db-test   pgTAP tests of the database
+make e2e       real binaries, Kafka and PostgreSQL; ARGS='-k ledger' for some
+make check     compilers, analysers, linters, layers, sizes
+make bench     figures beside a limit program; not a test
+make fuzz      each fuzz target for SECONDS=30
+
+make build     release and ASan+UBSan variants, in build/release, build/asan
+make format    lay the C sources out by .clang-format
+make clean     remove build/
+endef
+export HELP
+
+help:
+	@printf '%s\n' "$$HELP"
+.PHONY: help
+
+ifneq ($(PULSE_SANDBOX),1)
+include mk/outside.mk
+else
+include mk/build.mk
+include mk/test.mk
+include mk/check.mk
+endif

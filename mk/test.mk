@@ -1,0 +1,27 @@
+# Tests. Each ends with a line "NAME: N passed, M failed" (see .ci/run).
+
+UNIT_PROGRAMS := $(patsubst tests/unit/%.c,build/asan/tests/%,$(UNITS))
+E2E_VARIANT   ?= asan
+
+test:
+	@$(MAKE) unit
+	@$(MAKE) db-test
+	@$(MAKE) e2e
+
+unit: $(UNIT_PROGRAMS)
+	@tests/unit/run $(if $(ARGS),$(foreach a,$(ARGS),$(filter %/$(a)_test,$^)),$^)
+
+db-test:
+	@db/tests/run $(ARGS)
+
+e2e: build-$(E2E_VARIANT)
+	@PULSE_BIN=build/$(E2E_VARIANT)/bin tests/e2e/run $(ARGS)
+
+bench: build-release
+	@PULSE_BIN=build/release/bin tests/bench/run $(ARGS)
+
+SECONDS ?= 30
+fuzz: $(FUZZERS:%=build/fuzz/bin/%)
+	@tests/fuzz/run $(SECONDS) $^
+
+.PHONY: test unit db-test e2e bench fuzz
