@@ -17,7 +17,7 @@ PACKAGE_LIBS   := $(shell pkg-config --libs $(PACKAGES)) -lm -pthread
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wswitch-enum \
             -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 -Werror
-LANGUAGE := -std=gnu17 -D_GNU_SOURCE -I. -Ibuild/gen -pthread
+LANGUAGE := -std=gnu17 -D_GNU_SOURCE -I. -pthread
 
 CC_release     := gcc
 CFLAGS_release := -O2 -g -fPIE -fstack-protector-strong \
