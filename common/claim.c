@@ -51,14 +51,14 @@ struct claims *claims_new(const struct claims_options *options)
         "SELECT topic_id, first_off, next_off, replay_from, epoch FROM @"
         " WHERE consumer = $1 AND topic = $2 AND part = $3 FOR UPDATE",
         table);
-    c->sql.take = sql_for(
-        "UPDATE @ SET topic_id = $4, first_off = $5, next_off = $6,"
-        " replay_from = $7, epoch = $8, owner = $9,"
-        " backend_pid = pg_backend_pid(), backend_start ="
-        " (SELECT a.backend_start FROM pg_stat_activity a"
-        "  WHERE a.pid = pg_backend_pid())"
-        " WHERE consumer = $1 AND topic = $2 AND part = $3",
-        table);
+    c->sql.take =
+        sql_for("UPDATE @ SET topic_id = $4, first_off = $5, next_off = $6,"
+                " replay_from = $7, epoch = $8, owner = $9,"
+                " backend_pid = pg_backend_pid(), backend_start ="
+                " (SELECT a.backend_start FROM pg_stat_activity a"
+                "  WHERE a.pid = pg_backend_pid())"
+                " WHERE consumer = $1 AND topic = $2 AND part = $3",
+                table);
     c->sql.terminate = sql_for(
         "SELECT pg_terminate_backend(a.pid, 1000) FROM pg_stat_activity a"
         " JOIN @ o ON o.backend_pid = a.pid"
@@ -157,8 +157,8 @@ static bool ask_log(struct kafka_admin *admin, const char *topic, int32_t part,
                     struct log_state *log, struct err *err)
 {
     log->range = (struct kafka_log_range){.topic = topic, .part = part};
-    return kafka_topic_describe(admin, topic, &log->info, err)
-           && kafka_log_ranges(admin, &log->range, 1, err);
+    return kafka_topic_describe(admin, topic, &log->info, err) &&
+           kafka_log_ranges(admin, &log->range, 1, err);
 }
 
 static int64_t min_i64(int64_t a, int64_t b)
@@ -216,7 +216,8 @@ static bool row_lock(const struct claims *c, struct pg *pg, struct claim *claim,
     if (r == NULL)
         return false;
     if (pg_rows(r) != 1) {
-        err_set(err, ERR_RETRY, "the offset row went away while it was claimed");
+        err_set(err, ERR_RETRY,
+                "the offset row went away while it was claimed");
         return false;
     }
     struct str id = pg_get_str(r, 0, 0);
@@ -247,8 +248,9 @@ static bool take(const struct claims *c, struct pg *pg,
                  const struct log_state *log, struct claim *claim,
                  struct err *err)
 {
-    if (!pg_begin(pg, err) || !pg_script(pg, "SET LOCAL lock_timeout = '2s'", err)
-        || !row_insert(c, pg, claim, log, err) || !row_lock(c, pg, claim, err))
+    if (!pg_begin(pg, err) ||
+        !pg_script(pg, "SET LOCAL lock_timeout = '2s'", err) ||
+        !row_insert(c, pg, claim, log, err) || !row_lock(c, pg, claim, err))
         return false;
     judge(claim, log);
     return row_take(c, pg, claim, err) && pg_commit(pg, err);
@@ -332,8 +334,7 @@ static void columns_fill(struct columns *v, const struct claims *c,
         v->expected[at] = claim->next;
         v->epochs[at] = claim->epoch;
         v->next[at] = m->next;
-        v->replay[at] =
-            m->replay_from == INT64_MIN ? m->next : m->replay_from;
+        v->replay[at] = m->replay_from == INT64_MIN ? m->next : m->replay_from;
     }
 }
 
@@ -344,7 +345,8 @@ static void mark_held(const struct claims *c, const struct pg_result *r,
         struct str topic = pg_get_str(r, row, 0);
         int64_t part = pg_get_i64(r, row, 1);
         for (size_t i = 0; i < count; i++)
-            if (moves[i].part == part && str_is(topic, c->topics[moves[i].topic]))
+            if (moves[i].part == part &&
+                str_is(topic, c->topics[moves[i].topic]))
                 moves[i].held = true;
     }
 }

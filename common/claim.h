@@ -39,9 +39,9 @@ struct claim {
 };
 
 struct claims_options {
-    const char *table;    /* "store.consumer_offset" */
-    const char *consumer; /* "pulse-writer" */
-    const char *owner;    /* host and pid, for people */
+    const char *table;         /* "store.consumer_offset" */
+    const char *consumer;      /* "pulse-writer" */
+    const char *owner;         /* host and pid, for people */
     const char *const *topics; /* must outlive the claims */
 };
 
@@ -56,8 +56,8 @@ DEFINE_AUTO(claims)
  * and start time), then ERR_RETRY: call again. On success the claim is kept
  * here, and copied to *out. */
 bool claims_take(struct claims *c, struct pg *pg, struct kafka_admin *admin,
-                 size_t topic, int32_t part, struct claim *out,
-                 struct err *err) MUST_USE;
+                 size_t topic, int32_t part, struct claim *out, struct err *err)
+    MUST_USE;
 void claims_drop(struct claims *c, size_t topic, int32_t part);
 void claims_drop_all(struct claims *c);
 const struct claim *claims_get(const struct claims *c, size_t topic,
@@ -70,7 +70,7 @@ struct claim_move {
     int32_t part;
     int64_t next;        /* new position; may equal the old one */
     int64_t replay_from; /* INT64_MIN: follows next */
-    bool held; /* set: the compare-and-swap matched */
+    bool held;           /* set: the compare-and-swap matched */
 };
 /* First statement of a batch's transaction. Moves whose row did not match are
  * held == false: the caller drops their slices before it sends any row, and

@@ -13,8 +13,7 @@
 #include "common/log.h"
 #include "common/pg_conn.h"
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-              "pg_put_* swap bytes");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "pg_put_* swap bytes");
 
 /* Statements of one program are few and constant; more is text built at run
  * time, which belongs to pg_script. */
@@ -97,8 +96,11 @@ static enum err_kind kind_of(const char *sqlstate)
     static const struct {
         char class[3];
         enum err_kind kind;
-    } kinds[] = {{"22", ERR_INPUT}, {"23", ERR_INPUT}, {"42", ERR_INPUT},
-                 {"P0", ERR_INPUT}, {"28", ERR_FATAL}};
+    } kinds[] = {{"22", ERR_INPUT},
+                 {"23", ERR_INPUT},
+                 {"42", ERR_INPUT},
+                 {"P0", ERR_INPUT},
+                 {"28", ERR_FATAL}};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (strncmp(sqlstate, kinds[i].class, 2) == 0)
             return kinds[i].kind;
@@ -127,9 +129,9 @@ bool pg_failed(struct pg *pg, const PGresult *result, struct err *err)
 {
     const char *state =
         result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    const char *text = result == NULL
-                           ? NULL
-                           : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *text =
+        result == NULL ? NULL
+                       : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     if (text == NULL && result != NULL && *PQresultErrorMessage(result) != '\0')
         text = PQresultErrorMessage(result);
     if (text == NULL)
@@ -138,8 +140,8 @@ bool pg_failed(struct pg *pg, const PGresult *result, struct err *err)
     if (state != NULL)
         memcpy(pg->sqlstate, state, strnlen(state, 5));
     set_line(err, kind_of(pg->sqlstate), pg->sqlstate, text);
-    if (pg->conn != NULL
-        && (PQstatus(pg->conn) == CONNECTION_BAD || is_stale(pg->sqlstate)))
+    if (pg->conn != NULL &&
+        (PQstatus(pg->conn) == CONNECTION_BAD || is_stale(pg->sqlstate)))
         pg_disconnect(pg);
     return false;
 }
@@ -160,8 +162,8 @@ static PGconn *start(const struct pg *pg)
                           "keepalives_count", "tcp_user_timeout",
                           "dbname",           "application_name",
                           "client_encoding",  NULL};
-    const char *values[] = {"10", "5", "3", "20000",
-                            pg->url, pg->application, "UTF8", NULL};
+    const char *values[] = {"10",   "5", "3", "20000", pg->url, pg->application,
+                            "UTF8", NULL};
     return PQconnectStartParams(keys, values, 1);
 }
 
@@ -192,8 +194,8 @@ static void sqlstate_from_text(const char *text, char sqlstate[6])
     sqlstate[0] = '\0';
     while ((p = strstr(p, ":  ")) != NULL) {
         p += 3;
-        if (strspn(p, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5
-            && p[5] == ':') {
+        if (strspn(p, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 &&
+            p[5] == ':') {
             memcpy(sqlstate, p, 5);
             sqlstate[5] = '\0';
             return;
@@ -268,8 +270,8 @@ void pg_disconnect(struct pg *pg)
 static int statement_find(struct pg *pg, const char *sql)
 {
     for (int i = 0; i < pg->statement_count; i++)
-        if (pg->statements[i].sql == sql
-            && strcmp(pg->statements[i].text, sql) == 0)
+        if (pg->statements[i].sql == sql &&
+            strcmp(pg->statements[i].text, sql) == 0)
             return i;
     for (int i = 0; i < pg->statement_count; i++)
         if (strcmp(pg->statements[i].text, sql) == 0)
@@ -295,9 +297,8 @@ static bool prepare(struct pg *pg, const char *name, const char *sql,
 static PGresult *execute(struct pg *pg, const char *sql,
                          const struct pg_params *p, struct err *err)
 {
-    static const int binary[PG_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1,
-                                              1, 1, 1, 1, 1, 1, 1, 1,
-                                              1, 1, 1, 1, 1, 1, 1, 1};
+    static const int binary[PG_PARAMS_MAX] = {
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     if (pg->conn == NULL) {
         pg_failed(pg, NULL, err);
         return NULL;
@@ -383,8 +384,8 @@ static void leave_copy(PGconn *conn)
         PQputCopyEnd(conn, "given up");
     PGresult *r;
     while ((r = PQgetResult(conn)) != NULL) {
-        bool copying = PQresultStatus(r) == PGRES_COPY_IN
-                       || PQresultStatus(r) == PGRES_COPY_OUT;
+        bool copying = PQresultStatus(r) == PGRES_COPY_IN ||
+                       PQresultStatus(r) == PGRES_COPY_OUT;
         PQclear(r);
         if (copying || PQstatus(conn) == CONNECTION_BAD)
             break;

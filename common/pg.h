@@ -25,7 +25,7 @@ DEFINE_AUTO(pg)
  * when the login is wrong. UTF-8, UTC, keepalives, tcp_user_timeout set. */
 bool pg_connect(struct pg *pg, struct err *err) MUST_USE;
 bool pg_connected(const struct pg *pg);
-void pg_disconnect(struct pg *pg); /* a later pg_connect starts anew */
+void pg_disconnect(struct pg *pg);  /* a later pg_connect starts anew */
 int pg_socket(const struct pg *pg); /* -1 when not connected; for NOTIFY */
 uint64_t pg_generation(const struct pg *pg); /* counts connections made */
 int pg_backend_pid(const struct pg *pg);

@@ -59,4 +59,11 @@ static inline void pg_put_u64(char *to, uint64_t v)
     __builtin_memcpy(to, &v, sizeof v);
 }
 
+/* What timestamptz holds for µs since 1970; too early is -infinity. */
+static inline uint64_t pg_time_bits(int64_t us)
+{
+    bool early = us < INT64_MIN + PG_EPOCH_US;
+    return (uint64_t)(early ? INT64_MIN : us - PG_EPOCH_US);
+}
+
 #endif

@@ -111,7 +111,7 @@ void pg_bool(struct pg_params *p, bool v)
 
 void pg_time(struct pg_params *p, int64_t us)
 {
-    add_u64(p, PG_OID_TIMESTAMPTZ, (uint64_t)(us - PG_EPOCH_US));
+    add_u64(p, PG_OID_TIMESTAMPTZ, pg_time_bits(us));
 }
 
 /* ---- arrays ---- */
@@ -215,6 +215,6 @@ void pg_time_array(struct pg_params *p, const int64_t *us, size_t n)
     char *at;
     char *to = array_new(PG_OID_TIMESTAMPTZ, n, 8 * n, false, &at);
     for (size_t i = 0; i < n; i++)
-        at = put_eight(at, (uint64_t)(us[i] - PG_EPOCH_US));
+        at = put_eight(at, pg_time_bits(us[i]));
     add(p, PG_OID_TIMESTAMPTZ_ARRAY, to, (size_t)(at - to), to);
 }

@@ -61,10 +61,10 @@ static uint64_t get_uint(const char *p, size_t n)
 
 static bool is_textual(Oid type)
 {
-    return type == PG_OID_TEXT || type == PG_OID_VARCHAR || type == PG_OID_NAME
-           || type == PG_OID_BPCHAR || type == PG_OID_BYTEA
-           || type == PG_OID_JSON || type == PG_OID_CHAR
-           || type == PG_OID_UNKNOWN;
+    return type == PG_OID_TEXT || type == PG_OID_VARCHAR ||
+           type == PG_OID_NAME || type == PG_OID_BPCHAR ||
+           type == PG_OID_BYTEA || type == PG_OID_JSON || type == PG_OID_CHAR ||
+           type == PG_OID_UNKNOWN;
 }
 
 struct str pg_get_str(const struct pg_result *r, int row, int column)

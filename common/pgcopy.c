@@ -123,7 +123,7 @@ void pgcopy_f64(struct pgcopy *c, double v)
 
 void pgcopy_time(struct pgcopy *c, int64_t us)
 {
-    put_u64(c, (uint64_t)(us - PG_EPOCH_US));
+    put_u64(c, pg_time_bits(us));
 }
 
 void pgcopy_null(struct pgcopy *c)
