@@ -7,7 +7,7 @@ CREATE TABLE store.consumer_offset (
     topic text NOT NULL,
     part integer NOT NULL CHECK (part >= 0),
     topic_id text NOT NULL,
-    first_off bigint NOT NULL CHECK (first_off >= 0),
+    first_off bigint NOT NULL,
     next_off bigint NOT NULL,
     replay_from bigint NOT NULL,
     epoch bigint NOT NULL DEFAULT 0 CHECK (epoch >= 0),
@@ -26,7 +26,7 @@ COMMENT ON COLUMN store.consumer_offset.consumer IS 'Consumer group: pulse-write
 COMMENT ON COLUMN store.consumer_offset.topic IS 'Kafka topic';
 COMMENT ON COLUMN store.consumer_offset.part IS 'Kafka partition, >= 0';
 COMMENT ON COLUMN store.consumer_offset.topic_id IS 'Kafka''s id of the topic: tells a re-created topic of the same name';
-COMMENT ON COLUMN store.consumer_offset.first_off IS 'Offset this consumer ever started at, >= 0';
+COMMENT ON COLUMN store.consumer_offset.first_off IS 'Offset this consumer ever started at; moved back (even below 0) together with next_off when the brokers lost the log''s tail, so that next_off - first_off stays what was read';
 COMMENT ON COLUMN store.consumer_offset.next_off IS 'Offset to read next; everything from first_off to before it is accounted for';
 COMMENT ON COLUMN store.consumer_offset.replay_from IS 'Oldest offset the consumer''s state is derived from, <= next_off (the writer: next_off)';
 COMMENT ON COLUMN store.consumer_offset.epoch IS 'Bumped by each claim; the fence against zombies';
