@@ -76,7 +76,8 @@ void http_reply_header(struct http_request *r, const char *name,
 void http_reply(struct http_request *r, int status, const char *content_type,
                 struct str body);
 /* {"error":{"code":…,"message":…,"doc":…}}; doc is the code's anchor in
- * docs/errors.md. */
+ * docs/errors.md: HTTP_ERROR_DOC and the code. */
+#define HTTP_ERROR_DOC "docs/errors.md#"
 void http_reply_error(struct http_request *r, int status, const char *code,
                       const char *message);
 
