@@ -50,7 +50,7 @@ struct series {
 struct family {
     struct family *next;
     enum kind kind;
-    const char *name, *help;
+    char *name, *help;
     struct series *series; /* newest first */
 };
 
@@ -77,6 +77,8 @@ static void family_free(struct family *f)
         free(f->series);
         f->series = next;
     }
+    free(f->name);
+    free(f->help);
     free(f);
 }
 
@@ -138,7 +140,7 @@ static struct family *family_of(struct metrics *m, enum kind kind,
         }
     assert(name_ok(name));
     struct family *f = xcalloc(1, sizeof *f);
-    *f = (struct family){.kind = kind, .name = name, .help = help};
+    *f = (struct family){.kind = kind, .name = xstrdup(name), .help = xstrdup(help)};
     *m->last = f;
     m->last = &f->next;
     return f;

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/http_route.h"
+
+#include <string.h>
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+static bool escapes_ok(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '\0')
+            return false;
+        if (s.p[i] != '%')
+            continue;
+        if (s.n - i < 3)
+            return false;
+        int high = hex_digit(s.p[i + 1]), low = hex_digit(s.p[i + 2]);
+        if (high < 0 || low < 0 || high + low == 0)
+            return false;
+    }
+    return true;
+}
+
+/* s has passed escapes_ok. */
+static struct str decode(struct str s, bool plus_is_space, struct arena *a)
+{
+    char *out = arena_alloc(a, s.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '%') {
+            out[n++] =
+                (char)(hex_digit(s.p[i + 1]) * 16 + hex_digit(s.p[i + 2]));
+            i += 2;
+        } else {
+            out[n++] = plus_is_space && s.p[i] == '+' ? ' ' : s.p[i];
+        }
+    }
+    out[n] = '\0';
+    return (struct str){out, n};
+}
+
+bool http_target_parse(struct str target, struct http_target *out)
+{
+    *out = (struct http_target){.path = target};
+    str_cut(target, '?', &out->path, &out->query);
+    return escapes_ok(target);
+}
+
+static bool is_arg(struct str segment)
+{
+    return str_starts(segment, STR("{")) && str_ends(segment, STR("}"));
+}
+
+static bool take_segment(struct http_target *t, struct str want,
+                         struct str got, struct arena *a)
+{
+    struct str value = decode(got, false, a);
+    if (!is_arg(want))
+        return str_eq(want, value);
+    if (value.n == 0 || t->arg_count == HTTP_ARGS_MAX)
+        return false;
+    t->arg_names[t->arg_count] = (struct str){want.p + 1, want.n - 2};
+    t->arg_values[t->arg_count++] = value;
+    return true;
+}
+
+bool http_target_match(struct http_target *t, const char *pattern,
+                       struct arena *a)
+{
+    struct str wants = str_of(pattern), gots = t->path, want, got;
+    t->arg_count = 0;
+    for (;;) {
+        bool more = str_next(&wants, '/', &want);
+        if (more != str_next(&gots, '/', &got))
+            return false;
+        if (!more)
+            return true;
+        if (!take_segment(t, want, got, a))
+            return false;
+    }
+}
+
+struct str http_target_query(const struct http_target *t, const char *name,
+                             struct arena *a)
+{
+    struct str rest = t->query, pair;
+    while (str_next(&rest, '&', &pair)) {
+        struct str key = pair, value = {"", 0};
+        str_cut(pair, '=', &key, &value);
+        if (str_is(decode(key, true, a), name))
+            return decode(value, true, a);
+    }
+    return (struct str){NULL, 0};
+}
