@@ -155,13 +155,6 @@ def source(definitions):
 
 
 def write(path, text):
-    """Leaves an unchanged file alone, so that nothing is built again."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            if file.read() == text:
-                return
-    except FileNotFoundError:
-        pass
     with open(path + ".new", "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(path + ".new", path)
