@@ -34,17 +34,19 @@ struct kafka_producer_options {
 };
 
 struct kafka_record {
-    struct str key; /* copied; empty: any partition */
+    struct str key;     /* copied; empty: any partition */
     struct str payload; /* copied */
-    void *tag; /* comes back in the report */
-    bool queued; /* set by kafka_producer_send */
+    void *tag;          /* comes back in the report */
+    /* Set by kafka_producer_send: */
+    bool queued;
+    bool too_large; /* not queued, and never will be */
 };
 
 /* Does not wait for a broker. NULL and *err (ERR_FATAL) on a bad option. */
-struct kafka_producer *
-kafka_producer_new(const struct kafka_producer_options *options,
-                   struct err *err) MUST_USE;
-/* Undelivered records are reported as KAFKA_UNKNOWN first. */
+struct kafka_producer *kafka_producer_new(
+    const struct kafka_producer_options *options, struct err *err) MUST_USE;
+/* Undelivered records are reported first: KAFKA_REFUSED if never sent, else
+ * KAFKA_UNKNOWN. */
 void kafka_producer_free(struct kafka_producer *p);
 DEFINE_AUTO(kafka_producer)
 
@@ -57,7 +59,7 @@ void kafka_producer_serve(struct kafka_producer *p);
 size_t kafka_producer_send(struct kafka_producer *p, size_t topic,
                            struct kafka_record *records, size_t count);
 size_t kafka_producer_pending(const struct kafka_producer *p); /* unreported */
-/* Stop lingering; the caller goes on serving until pending is 0. */
+/* Send what lingers (waits 1 ms); the caller serves until pending is 0. */
 void kafka_producer_hurry(struct kafka_producer *p);
 /* A broker is connected and every topic is known. Any thread. */
 bool kafka_producer_up(const struct kafka_producer *p);
