@@ -31,9 +31,10 @@ enum kafka_event_kind {
     KAFKA_MESSAGE,
     KAFKA_ASSIGN, /* answer by kafka_consumer_assign, when claimed; polling
                      goes on meanwhile and nothing of them is delivered */
-    KAFKA_REVOKE, /* answer by kafka_consumer_unassign before the next poll;
-                     drops what of an open ASSIGN is in it */
-    KAFKA_GAP,    /* the position is outside the log: parts[0] says which */
+    KAFKA_REVOKE, /* answer by kafka_consumer_unassign, else the next poll
+                     does; drops what of an open ASSIGN is in it */
+    KAFKA_GAP,    /* the position (offset) is outside the log: parts[0] says
+                     which; it stands still until sought */
     KAFKA_FAULT,  /* err says what; ERR_RETRY heals itself, ERR_FATAL not */
 };
 
@@ -44,7 +45,7 @@ struct kafka_event {
     int32_t part;
     int64_t offset;
     struct str key, payload; /* p == NULL: a null payload (tombstone) */
-    /* KAFKA_ASSIGN, KAFKA_REVOKE, KAFKA_GAP; may be none */
+    /* KAFKA_ASSIGN, KAFKA_REVOKE, KAFKA_GAP: at least one */
     const struct kafka_partition *parts;
     size_t part_count;
     bool lost; /* KAFKA_REVOKE: already given to others; never write for them */
@@ -52,9 +53,8 @@ struct kafka_event {
 };
 
 /* Joins the group in the background. NULL and *err (ERR_FATAL). */
-struct kafka_consumer *
-kafka_consumer_new(const struct kafka_consumer_options *options,
-                   struct err *err) MUST_USE;
+struct kafka_consumer *kafka_consumer_new(
+    const struct kafka_consumer_options *options, struct err *err) MUST_USE;
 /* Leaves the group (bounded by a few seconds). */
 void kafka_consumer_free(struct kafka_consumer *c);
 DEFINE_AUTO(kafka_consumer)
@@ -65,7 +65,10 @@ int kafka_consumer_fd(const struct kafka_consumer *c);
  * the next poll. Must be called at least every max_poll_interval_ms. */
 bool kafka_consumer_poll(struct kafka_consumer *c, struct kafka_event *event);
 
-/* Each answers or changes the assignment incrementally. */
+/* Each answers or changes the assignment incrementally; several calls may
+ * answer one event, the first ends the group's wait. Partitions revoked
+ * meanwhile are left out, so are those the call would not change. False and
+ * *err: ERR_RETRY, or ERR_FATAL if the consumer is beyond help. */
 bool kafka_consumer_assign(struct kafka_consumer *c,
                            const struct kafka_partition *parts, size_t count,
                            struct err *err) MUST_USE;
