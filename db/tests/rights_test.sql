@@ -22,6 +22,20 @@ SELECT set_eq('SELECT x.grantee::regrole::text, x.privilege_type FROM pg_namespa
 SELECT is(has_schema_privilege(r, 'public', 'CREATE'), r = 'pulse_owner', r || ' and new things in public')
 FROM (SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'pulse\_%') p (r);
 
+CREATE FUNCTION pg_temp.refusal(login text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    detail text;
+BEGIN
+    PERFORM dblink_connect(login, tests.here(login));
+    RETURN 'none';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RETURN detail;
+END
+$$;
+SELECT matches(pg_temp.refusal('pulse_owner'), 'pg_hba.conf rejects connection', 'nobody logs in as the owner');
+SELECT is(pg_temp.refusal('pulse_api'), 'none', '(a service does)');
+
 -- Tables and views.
 CREATE TEMP VIEW actual AS
     SELECT x.grantee::regrole::text AS who, relation, x.privilege_type AS command, columns
