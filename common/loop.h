@@ -33,7 +33,8 @@ void loop_timer_cancel(struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t);
 
 /* Blocks signo for the process and calls fn in the loop. Before threads. */
-void loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg), void *arg);
+void loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg),
+                    void *arg);
 
 /* Runs until loop_stop; returns its status. */
 int loop_run(struct loop *l);
