@@ -2,7 +2,7 @@
 #include "common/metrics.h"
 
 #include <assert.h>
-#include <dirent.h>
+#include <ctype.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -10,72 +10,78 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include "common/clock.h"
 #include "common/log.h"
+#include "common/map.h"
+#include "common/process.h"
 
-enum kind { COUNTER, GAUGE, GAUGE_FN, HISTOGRAM };
-enum { BUCKETS_MAX = 32 };
+enum type { COUNTER, GAUGE, GAUGE_FN, HISTOGRAM };
+
+/* All series of one name; families and series are kept in order of birth, and
+ * live as long as the registry, so readers need the lock only to walk. */
+struct family {
+    struct family *next;
+    struct series *first, **last;
+    enum type type;
+    char *name, *help;
+};
 
 struct counter {
-    _Atomic uint64_t value;
+    _Atomic uint64_t n;
 };
+
 struct gauge {
     _Atomic double value;
+    double (*fn)(void *arg); /* GAUGE_FN */
+    void *arg;
 };
+
+enum { BUCKETS_MAX = 40 };
 struct histogram {
-    int bucket_count;
     double limits[BUCKETS_MAX];
-    _Atomic uint64_t buckets[BUCKETS_MAX + 1]; /* the last: above all limits */
+    size_t limit_count;
+    _Atomic uint64_t buckets[BUCKETS_MAX + 1]; /* not cumulative; last: +Inf */
     _Atomic double sum;
 };
 
-/* One line (or, for a histogram, one group of lines) of the text. */
 struct series {
     struct series *next;
-    char *labels; /* a="b",c="d" or empty */
+    struct family *family;
+    char *labels; /* a="b",c="d" */
     union {
         struct counter counter;
         struct gauge gauge;
-        struct histogram histogram;
-        struct {
-            double (*fn)(void *arg);
-            void *arg;
-        } ask;
+        struct histogram *histogram;
     };
 };
 
-struct family {
-    struct family *next;
-    enum kind kind;
-    char *name, *help;
-    struct series *series; /* newest first */
-};
-
 struct metrics {
-    pthread_mutex_t lock; /* guards the lists, not the values */
-    struct family *families, **last;
-    int64_t started_us;
+    pthread_mutex_t lock;    /* names, families, lists */
+    pthread_mutex_t fn_lock; /* held while gauge functions run */
+    struct family *first, **last;
+    struct map *families, *series; /* by name; by name{labels} */
 };
 
 struct metrics *metrics_new(void)
 {
     struct metrics *m = xcalloc(1, sizeof *m);
     pthread_mutex_init(&m->lock, NULL);
-    m->last = &m->families;
-    m->started_us = clock_wall_us();
+    pthread_mutex_init(&m->fn_lock, NULL);
+    m->last = &m->first;
+    m->families = map_new(0, NULL);
+    m->series = map_new(0, NULL);
     return m;
 }
 
 static void family_free(struct family *f)
 {
-    while (f->series != NULL) {
-        struct series *next = f->series->next;
-        free(f->series->labels);
-        free(f->series);
-        f->series = next;
+    struct series *next;
+    for (struct series *s = f->first; s != NULL; s = next) {
+        next = s->next;
+        if (f->type == HISTOGRAM)
+            free(s->histogram);
+        free(s->labels);
+        free(s);
     }
     free(f->name);
     free(f->help);
@@ -86,88 +92,112 @@ void metrics_free(struct metrics *m)
 {
     if (m == NULL)
         return;
-    while (m->families != NULL) {
-        struct family *next = m->families->next;
-        family_free(m->families);
-        m->families = next;
+    struct family *next;
+    for (struct family *f = m->first; f != NULL; f = next) {
+        next = f->next;
+        family_free(f);
     }
+    map_free(m->families);
+    map_free(m->series);
     pthread_mutex_destroy(&m->lock);
+    pthread_mutex_destroy(&m->fn_lock);
     free(m);
 }
 
-/* ---- registering ---- */
+/* --- registering --------------------------------------------------------- */
 
-static bool name_ok(const char *name)
+static bool is_name(const char *s)
 {
-    for (const char *c = name; *c != '\0'; c++)
-        if (!(*c >= 'a' && *c <= 'z') && !(*c >= '0' && *c <= '9') && *c != '_')
+    if (!isalpha((unsigned char)s[0]) && s[0] != '_')
+        return false;
+    for (; *s != '\0'; s++)
+        if (!isalnum((unsigned char)*s) && *s != '_')
             return false;
-    return name[0] >= 'a' && name[0] <= 'z';
+    return true;
 }
 
+/* Values must be UTF-8; where one is not, '?' stands for its odd bytes. */
 static void add_label(struct buf *out, const char *name, const char *value)
 {
-    assert(name_ok(name));
+    assert(is_name(name));
+    bool utf8 = str_utf8_valid(str_of(value));
     buf_addf(out, "%s%s=\"", out->n == 0 ? "" : ",", name);
-    for (; *value != '\0'; value++) {
-        if (*value == '\\' || *value == '"')
-            buf_addf(out, "\\%c", *value);
-        else if (*value == '\n')
+    for (const char *c = value; *c != '\0'; c++) {
+        if (*c == '\n')
             buf_add_text(out, "\\n");
+        else if (*c == '"' || *c == '\\')
+            buf_addf(out, "\\%c", *c);
         else
-            buf_add_char(out, *value);
+            buf_add_char(out, !utf8 && (*c & 0x80) ? '?' : *c);
     }
     buf_add_char(out, '"');
 }
 
-static char *labels_text(va_list args)
+static void add_labels(struct buf *out, va_list pairs)
 {
-    struct buf text = {0};
-    buf_add_text(&text, "");
     const char *name;
-    while ((name = va_arg(args, const char *)) != NULL)
-        add_label(&text, name, va_arg(args, const char *));
-    return text.p;
+    while ((name = va_arg(pairs, const char *)) != NULL) {
+        const char *value = va_arg(pairs, const char *);
+        assert(value != NULL);
+        add_label(out, name, value);
+    }
 }
 
-static struct family *family_of(struct metrics *m, enum kind kind,
+static struct family *family_of(struct metrics *m, enum type type,
                                 const char *name, const char *help)
 {
-    for (struct family *f = m->families; f != NULL; f = f->next)
-        if (strcmp(f->name, name) == 0) {
-            assert(f->kind == kind);
-            return f;
-        }
-    assert(name_ok(name));
-    struct family *f = xcalloc(1, sizeof *f);
-    *f = (struct family){.kind = kind, .name = xstrdup(name), .help = xstrdup(help)};
+    struct family *f = map_get(m->families, str_of(name));
+    if (f != NULL) {
+        assert(f->type == type);
+        return f;
+    }
+    assert(is_name(name));
+    f = xcalloc(1, sizeof *f);
+    *f = (struct family){
+        .type = type, .name = xstrdup(name), .help = xstrdup(help)};
+    f->last = &f->first;
     *m->last = f;
     m->last = &f->next;
+    map_put(m->families, str_of(name), f);
     return f;
 }
 
-/* Takes labels. *made says whether the caller must still fill it. */
-static struct series *series_of(struct family *f, char *labels, bool *made)
+static struct series *series_new(struct family *f, struct str labels)
 {
-    for (struct series *s = f->series; s != NULL; s = s->next)
-        if (strcmp(s->labels, labels) == 0) {
-            free(labels);
-            *made = false;
-            return s;
-        }
     struct series *s = xcalloc(1, sizeof *s);
-    s->labels = labels;
-    s->next = f->series;
-    f->series = s;
-    *made = true;
+    s->family = f;
+    s->labels = str_dup(labels);
+    *f->last = s;
+    f->last = &s->next;
+    if (f->type == HISTOGRAM)
+        s->histogram = xcalloc(1, sizeof(*s->histogram));
     return s;
 }
 
-static struct series *get(struct metrics *m, enum kind kind, const char *name,
-                          const char *help, char *labels, bool *made)
+/* Under the lock. */
+static struct series *series_of(struct metrics *m, enum type type,
+                                const char *name, const char *help,
+                                struct str labels)
 {
+    AUTO_RELEASE(buf) key = {0};
+    buf_addf(&key, "%s{%.*s", name, STR_ARG(labels));
+    struct family *f = family_of(m, type, name, help);
+    struct series *s = map_get(m->series, buf_str(&key));
+    if (s == NULL) {
+        s = series_new(f, labels);
+        map_put(m->series, buf_str(&key), s);
+    }
+    return s;
+}
+
+static struct series *series_get(struct metrics *m, enum type type,
+                                 const char *name, const char *help,
+                                 va_list pairs)
+{
+    AUTO_RELEASE(buf) labels = {0};
+    add_labels(&labels, pairs);
     pthread_mutex_lock(&m->lock);
-    struct series *s = series_of(family_of(m, kind, name, help), labels, made);
+    struct series *s = series_of(m, type, name, help, buf_str(&labels));
     pthread_mutex_unlock(&m->lock);
     return s;
 }
@@ -175,34 +205,30 @@ static struct series *get(struct metrics *m, enum kind kind, const char *name,
 struct counter *metrics_counter(struct metrics *m, const char *name,
                                 const char *help, ...)
 {
-    va_list args;
-    va_start(args, help);
-    char *labels = labels_text(args);
-    va_end(args);
-    bool made;
-    return &get(m, COUNTER, name, help, labels, &made)->counter;
+    va_list pairs;
+    va_start(pairs, help);
+    struct series *s = series_get(m, COUNTER, name, help, pairs);
+    va_end(pairs);
+    return &s->counter;
 }
 
 struct gauge *metrics_gauge(struct metrics *m, const char *name,
                             const char *help, ...)
 {
-    va_list args;
-    va_start(args, help);
-    char *labels = labels_text(args);
-    va_end(args);
-    bool made;
-    return &get(m, GAUGE, name, help, labels, &made)->gauge;
+    va_list pairs;
+    va_start(pairs, help);
+    struct series *s = series_get(m, GAUGE, name, help, pairs);
+    va_end(pairs);
+    return &s->gauge;
 }
 
 static void set_limits(struct histogram *h, double first, double last)
 {
     assert(first > 0 && last > first);
-    double limit = first;
-    for (int i = 0; h->bucket_count < BUCKETS_MAX; i++) {
+    double limit = 0;
+    for (int i = 0; h->limit_count < BUCKETS_MAX && limit < last; i++) {
         limit = first * pow(10, i / 2) * (i % 2 == 0 ? 1 : 3);
-        h->limits[h->bucket_count++] = limit;
-        if (limit >= last)
-            break;
+        h->limits[h->limit_count++] = limit;
     }
     assert(limit >= last); /* else: too many decades for BUCKETS_MAX */
 }
@@ -211,50 +237,60 @@ struct histogram *metrics_histogram(struct metrics *m, const char *name,
                                     const char *help, double first, double last,
                                     ...)
 {
-    va_list args;
-    va_start(args, last);
-    char *labels = labels_text(args);
-    va_end(args);
-    bool made;
+    AUTO_RELEASE(buf) labels = {0};
+    va_list pairs;
+    va_start(pairs, last);
+    add_labels(&labels, pairs);
+    va_end(pairs);
     pthread_mutex_lock(&m->lock);
-    struct series *s =
-        series_of(family_of(m, HISTOGRAM, name, help), labels, &made);
-    if (made)
-        set_limits(&s->histogram, first, last);
+    struct series *s = series_of(m, HISTOGRAM, name, help, buf_str(&labels));
+    if (s->histogram->limit_count == 0)
+        set_limits(s->histogram, first, last);
     pthread_mutex_unlock(&m->lock);
-    return &s->histogram;
+    return s->histogram;
 }
 
 void metrics_gauge_fn(struct metrics *m, const char *name, const char *help,
                       double (*fn)(void *arg), void *arg)
 {
-    bool made;
+    pthread_mutex_lock(&m->fn_lock);
     pthread_mutex_lock(&m->lock);
-    struct series *s =
-        series_of(family_of(m, GAUGE_FN, name, help), xstrdup(""), &made);
-    s->ask.fn = fn;
-    s->ask.arg = arg;
+    struct series *s = series_of(m, GAUGE_FN, name, help, (struct str){0});
+    s->gauge.fn = fn;
+    s->gauge.arg = arg;
     pthread_mutex_unlock(&m->lock);
+    pthread_mutex_unlock(&m->fn_lock);
 }
 
-/* ---- updating ---- */
-
-static void add_double(_Atomic double *to, double delta)
+void metrics_gauge_fn_end(struct metrics *m, const void *arg)
 {
-    double old = atomic_load_explicit(to, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(
-        to, &old, old + delta, memory_order_relaxed, memory_order_relaxed))
-        continue;
+    pthread_mutex_lock(&m->fn_lock);
+    pthread_mutex_lock(&m->lock);
+    for (struct family *f = m->first; f != NULL; f = f->next)
+        if (f->type == GAUGE_FN && f->first->gauge.arg == arg)
+            f->first->gauge.fn = NULL;
+    pthread_mutex_unlock(&m->lock);
+    pthread_mutex_unlock(&m->fn_lock);
 }
+
+/* --- updating ------------------------------------------------------------ */
 
 void counter_add(struct counter *c, uint64_t n)
 {
-    atomic_fetch_add_explicit(&c->value, n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->n, n, memory_order_relaxed);
 }
 
 uint64_t counter_get(const struct counter *c)
 {
-    return atomic_load_explicit(&c->value, memory_order_relaxed);
+    return atomic_load_explicit(&c->n, memory_order_relaxed);
+}
+
+static void double_add(_Atomic double *sum, double delta)
+{
+    double old = atomic_load_explicit(sum, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(
+        sum, &old, old + delta, memory_order_relaxed, memory_order_relaxed))
+        continue;
 }
 
 void gauge_set(struct gauge *g, double value)
@@ -264,7 +300,7 @@ void gauge_set(struct gauge *g, double value)
 
 void gauge_add(struct gauge *g, double delta)
 {
-    add_double(&g->value, delta);
+    double_add(&g->value, delta);
 }
 
 double gauge_get(const struct gauge *g)
@@ -274,135 +310,144 @@ double gauge_get(const struct gauge *g)
 
 void histogram_observe(struct histogram *h, double value)
 {
-    int i = 0;
-    while (i < h->bucket_count && value > h->limits[i])
+    size_t i = 0;
+    while (i < h->limit_count && !(value <= h->limits[i]))
         i++;
     atomic_fetch_add_explicit(&h->buckets[i], 1, memory_order_relaxed);
-    add_double(&h->sum, value);
+    double_add(&h->sum, value);
 }
 
-/* ---- writing ---- */
+/* --- writing ------------------------------------------------------------- */
 
-static void add_line(struct buf *out, const char *name, const char *suffix,
-                     const char *labels, const char *extra, double value)
+static void add_value(struct buf *out, double value)
 {
-    const char *comma = *labels != '\0' && *extra != '\0' ? "," : "";
-    buf_addf(out, "%s%s", name, suffix);
-    if (*labels != '\0' || *extra != '\0')
-        buf_addf(out, "{%s%s%s}", labels, comma, extra);
-    if (isfinite(value))
-        buf_addf(out, " %.17g\n", value);
+    if (isnan(value))
+        buf_add_text(out, "NaN");
+    else if (isinf(value))
+        buf_add_text(out, value > 0 ? "+Inf" : "-Inf");
     else
-        buf_addf(out, " %s\n",
-                 isnan(value) ? "NaN" : (value > 0 ? "+Inf" : "-Inf"));
+        buf_addf(out, "%.15g", value);
 }
 
-static void write_histogram(const struct family *f, const struct series *s,
-                            struct buf *out)
+static void add_name(struct buf *out, const struct series *s,
+                     const char *suffix)
 {
-    const struct histogram *h = &s->histogram;
-    uint64_t total = 0;
-    for (int i = 0; i <= h->bucket_count; i++) {
-        char limit[48] = "le=\"+Inf\"";
-        if (i < h->bucket_count)
-            snprintf(limit, sizeof limit, "le=\"%g\"", h->limits[i]);
-        total += atomic_load_explicit(&h->buckets[i], memory_order_relaxed);
-        add_line(out, f->name, "_bucket", s->labels, limit, (double)total);
+    buf_addf(out, "%s%s", s->family->name, suffix);
+    if (s->labels[0] != '\0')
+        buf_addf(out, "{%s}", s->labels);
+    buf_add_char(out, ' ');
+}
+
+static void add_real(struct buf *out, const struct series *s,
+                     const char *suffix, double value)
+{
+    add_name(out, s, suffix);
+    add_value(out, value);
+    buf_add_char(out, '\n');
+}
+
+static void add_count(struct buf *out, const struct series *s,
+                      const char *suffix, uint64_t count)
+{
+    add_name(out, s, suffix);
+    buf_addf(out, "%llu\n", (unsigned long long)count);
+}
+
+static void write_histogram(struct buf *out, const struct series *s)
+{
+    const struct histogram *h = s->histogram;
+    uint64_t count = 0;
+    for (size_t i = 0; i <= h->limit_count; i++) {
+        count += atomic_load_explicit(&h->buckets[i], memory_order_relaxed);
+        buf_addf(out, "%s_bucket{%s%sle=\"", s->family->name, s->labels,
+                 s->labels[0] == '\0' ? "" : ",");
+        if (i < h->limit_count)
+            buf_addf(out, "%g", h->limits[i]);
+        else
+            buf_add_text(out, "+Inf");
+        buf_addf(out, "\"} %llu\n", (unsigned long long)count);
     }
-    add_line(out, f->name, "_sum", s->labels, "",
+    add_real(out, s, "_sum",
              atomic_load_explicit(&h->sum, memory_order_relaxed));
-    add_line(out, f->name, "_count", s->labels, "", (double)total);
+    add_count(out, s, "_count", count);
 }
 
-static void write_series(const struct family *f, const struct series *s,
-                         struct buf *out)
+static void write_series(struct buf *out, const struct series *s)
 {
-    switch (f->kind) {
+    switch (s->family->type) {
     case COUNTER:
-        add_line(out, f->name, "", s->labels, "",
-                 (double)counter_get(&s->counter));
+        add_count(out, s, "", counter_get(&s->counter));
         break;
     case GAUGE:
-        add_line(out, f->name, "", s->labels, "", gauge_get(&s->gauge));
+        add_real(out, s, "", gauge_get(&s->gauge));
         break;
     case GAUGE_FN:
-        add_line(out, f->name, "", s->labels, "", s->ask.fn(s->ask.arg));
+        if (s->gauge.fn != NULL)
+            add_real(out, s, "", gauge_get(&s->gauge));
         break;
     case HISTOGRAM:
-        write_histogram(f, s, out);
+        write_histogram(out, s);
         break;
     }
 }
 
-static void add_head(struct buf *out, const char *name, const char *help,
-                     const char *type)
+static void write_head(struct buf *out, const struct family *f)
 {
-    buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static int64_t resident_bytes(void)
-{
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL)
-        return 0;
-    long long size, resident = 0;
-    if (fscanf(file, "%lld %lld", &size, &resident) != 2)
-        resident = 0;
-    fclose(file);
-    return resident * sysconf(_SC_PAGESIZE);
-}
-
-static int open_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    if (dir == NULL)
-        return 0;
-    int count = -3; /* ".", ".." and the folder's own */
-    while (readdir(dir) != NULL)
-        count++;
-    closedir(dir);
-    return count;
-}
-
-static double cpu_seconds(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
-static void write_process(const struct metrics *m, struct buf *out)
-{
-    const struct {
-        const char *name, *help, *type;
-        double value;
-    } lines[] = {
-        {"process_resident_memory_bytes", "Resident memory.", "gauge",
-         (double)resident_bytes()},
-        {"process_cpu_seconds_total", "User and system CPU time.", "counter",
-         cpu_seconds()},
-        {"process_open_fds", "Open file descriptors.", "gauge", open_fds()},
-        {"process_start_time_seconds", "Start, since 1970-01-01 UTC.", "gauge",
-         (double)m->started_us / 1e6},
+    static const char *const types[] = {
+        [COUNTER] = "counter",
+        [GAUGE] = "gauge",
+        [GAUGE_FN] = "gauge",
+        [HISTOGRAM] = "histogram",
     };
-    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
-        add_head(out, lines[i].name, lines[i].help, lines[i].type);
-        add_line(out, lines[i].name, "", "", "", lines[i].value);
+    buf_addf(out, "# HELP %s ", f->name);
+    for (const char *c = f->help; *c != '\0'; c++) {
+        if (*c == '\n')
+            buf_add_text(out, "\\n");
+        else if (*c == '\\')
+            buf_add_text(out, "\\\\");
+        else
+            buf_add_char(out, *c);
     }
+    buf_addf(out, "\n# TYPE %s %s\n", f->name, types[f->type]);
+}
+
+static struct series *next_fn(struct metrics *m, struct family **at)
+{
+    struct series *found = NULL;
+    pthread_mutex_lock(&m->lock);
+    for (*at = *at == NULL ? m->first : (*at)->next; *at != NULL;
+         *at = (*at)->next)
+        if ((*at)->type == GAUGE_FN) {
+            found = (*at)->first;
+            break;
+        }
+    pthread_mutex_unlock(&m->lock);
+    return found;
+}
+
+/* Without the lock, for a function may take one under which its owner
+ * registers metrics. */
+static void ask_fns(struct metrics *m)
+{
+    struct family *at = NULL;
+    struct series *s;
+    pthread_mutex_lock(&m->fn_lock);
+    while ((s = next_fn(m, &at)) != NULL)
+        if (s->gauge.fn != NULL)
+            gauge_set(&s->gauge, s->gauge.fn(s->gauge.arg));
+    pthread_mutex_unlock(&m->fn_lock);
 }
 
 void metrics_write(struct metrics *m, struct buf *out)
 {
-    static const char *const types[] = {"counter", "gauge", "gauge",
-                                        "histogram"};
+    ask_fns(m);
     pthread_mutex_lock(&m->lock);
-    for (const struct family *f = m->families; f != NULL; f = f->next) {
-        add_head(out, f->name, f->help, types[f->kind]);
-        for (const struct series *s = f->series; s != NULL; s = s->next)
-            write_series(f, s, out);
+    for (const struct family *f = m->first; f != NULL; f = f->next) {
+        write_head(out, f);
+        for (const struct series *s = f->first; s != NULL; s = s->next)
+            write_series(out, s);
     }
     pthread_mutex_unlock(&m->lock);
-    write_process(m, out);
+    process_metrics_write(out);
     log_metrics_write(out);
 }

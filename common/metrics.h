@@ -28,9 +28,12 @@ struct gauge *metrics_gauge(struct metrics *m, const char *name,
 struct histogram *metrics_histogram(struct metrics *m, const char *name,
                                     const char *help, double first, double last,
                                     ...) __attribute__((sentinel));
-/* fn is asked when the text is written, in the admin thread. */
+/* fn is asked when the text is written, in the admin thread. Whoever owns arg
+ * calls metrics_gauge_fn_end before it goes, holding no lock that fn takes:
+ * then no function with this arg runs any more, and its gauges are left out. */
 void metrics_gauge_fn(struct metrics *m, const char *name, const char *help,
                       double (*fn)(void *arg), void *arg);
+void metrics_gauge_fn_end(struct metrics *m, const void *arg);
 
 void counter_add(struct counter *c, uint64_t n);
 uint64_t counter_get(const struct counter *c);
@@ -39,8 +42,7 @@ void gauge_add(struct gauge *g, double delta);
 double gauge_get(const struct gauge *g);
 void histogram_observe(struct histogram *h, double value);
 
-/* All of it, and pulse-free process metrics: process_resident_memory_bytes,
- * process_cpu_seconds_total, process_open_fds, process_start_time_seconds. */
+/* All of it, the process (process.h) and the log events counted. */
 void metrics_write(struct metrics *m, struct buf *out);
 
 #endif
