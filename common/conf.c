@@ -4,285 +4,121 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#ifndef PULSE_VERSION
-#define PULSE_VERSION "0.1.0"
-#endif
+#include "common/conf_value.h"
+#include "common/version.h"
 
-enum { SECRET_FILE_MAX = 64 * 1024 };
+enum { SECRET_BYTES_MAX = 64 * 1024 };
 
-/* ---- reading values ---- */
+/* Texts a settings struct points to; they end with the process. */
+struct kept {
+    struct kept *next;
+    char text[];
+};
+static struct kept *kept_texts;
 
-static bool parse_bool(struct str text, bool *out)
+static const char *keep(struct str s)
 {
-    static const char *const yes[] = {"on", "true", "yes", "1"};
-    static const char *const no[] = {"off", "false", "no", "0"};
-    for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
-        if (str_eq_nocase(text, str_of(yes[i])))
-            return *out = true, true;
-        if (str_eq_nocase(text, str_of(no[i])))
-            return *out = false, true;
-    }
-    return false;
+    struct kept *kept = xmalloc(sizeof *kept + s.n + 1);
+    if (s.n > 0)
+        memcpy(kept->text, s.p, s.n);
+    kept->text[s.n] = '\0';
+    kept->next = kept_texts;
+    kept_texts = kept;
+    return kept->text;
 }
 
-struct unit {
-    const char *suffix;
-    double factor;
-};
-static const struct unit durations[] = {
-    {"ms", 1},       {"s", 1000},      {"m", 60000},
-    {"h", 3600000.}, {"d", 86400000.},
-};
-static const struct unit sizes[] = {
-    {"k", 0x1p10},
-    {"m", 0x1p20},
-    {"g", 0x1p30},
-    {"", 1},
-};
-
-/* "250ms" by the units; the suffix may be missing where "" is one of them. */
-static bool parse_unit(struct str text, const struct unit *units, size_t count,
-                       double *out)
+/* An empty variable counts as not set: compose files pass them on so. */
+static const char *env_of(const char *name)
 {
-    size_t digits = 0;
-    while (digits < text.n &&
-           memchr("0123456789.", text.p[digits], 11) != NULL)
-        digits++;
-    struct str suffix = {text.p + digits, text.n - digits};
-    double number;
-    if (!str_to_double((struct str){text.p, digits}, &number))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (str_eq_nocase(suffix, str_of(units[i].suffix))) {
-            *out = number * units[i].factor;
-            return true;
-        }
-    return false;
+    const char *value = getenv(name);
+    return value == NULL || value[0] == '\0' ? NULL : value;
 }
 
-static bool parse_number(const struct conf_item *item, struct str text,
-                         double *out)
+/* --- secrets ------------------------------------------------------------- */
+
+static bool read_all(int fd, struct buf *out)
 {
-    int64_t whole;
-    switch (item->type) {
-    case CONF_INT:
-        if (!str_to_i64(text, &whole))
+    for (;;) {
+        ssize_t n = read(fd, buf_reserve(out, 4096), 4096);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n == 0;
+        out->n += (size_t)n;
+        if (out->n > SECRET_BYTES_MAX) {
+            errno = EFBIG;
             return false;
-        *out = (double)whole;
-        return true;
-    case CONF_REAL:
-        return str_to_double(text, out);
-    case CONF_DURATION:
-        return parse_unit(text, durations, ARRAY_LEN(durations), out);
-    case CONF_BYTES:
-        return parse_unit(text, sizes, ARRAY_LEN(sizes), out);
-    case CONF_TEXT:
-    case CONF_SECRET:
-    case CONF_BOOL:
-    case CONF_CHOICE:
-        break;
+        }
     }
-    return false;
 }
 
-static const char *form_of(enum conf_type type)
-{
-    switch (type) {
-    case CONF_TEXT:
-        return "text";
-    case CONF_SECRET:
-        return "text, secret";
-    case CONF_BOOL:
-        return "on or off";
-    case CONF_INT:
-        return "a whole number";
-    case CONF_REAL:
-        return "a number";
-    case CONF_DURATION:
-        return "a duration such as 250ms, 10s, 5m, 2h, 7d";
-    case CONF_BYTES:
-        return "a size such as 4096, 64k, 8m, 1g";
-    case CONF_CHOICE:
-        return "one of";
-    }
-    return "";
-}
-
-/* 7d, 90s, 64k: the largest unit that leaves a whole number. */
-static void add_number(const struct conf_item *item, double n, struct buf *out)
-{
-    const struct unit *units = NULL;
-    size_t count = 0;
-    if (item->type == CONF_DURATION) {
-        units = durations;
-        count = ARRAY_LEN(durations);
-    } else if (item->type == CONF_BYTES) {
-        units = sizes;
-        count = ARRAY_LEN(sizes) - 1;
-    }
-    const struct unit *best = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (n > 0 && fmod(n, units[i].factor) == 0)
-            best = &units[i];
-    if (best != NULL)
-        buf_addf(out, "%g%s", n / best->factor, best->suffix);
-    else if (item->type == CONF_DURATION)
-        buf_addf(out, "%gms", n);
-    else
-        buf_addf(out, "%.15g", n);
-}
-
-static bool has_range(const struct conf_item *item)
-{
-    return item->min != 0 || item->max != 0;
-}
-
-static void add_range(const struct conf_item *item, struct buf *out)
-{
-    add_number(item, item->min, out);
-    buf_add_text(out, " to ");
-    add_number(item, item->max, out);
-}
-
-static bool fail(const struct conf_item *item, struct str text,
-                 const char *problem, struct err *err)
-{
-    AUTO_RELEASE(buf) want = {0};
-    buf_add_text(&want, form_of(item->type));
-    if (item->type == CONF_CHOICE)
-        buf_addf(&want, " %s", item->choices);
-    if (has_range(item)) {
-        buf_add_text(&want, ", ");
-        add_range(item, &want);
-    }
-    if (item->type == CONF_SECRET)
-        err_set(err, ERR_INPUT, "%s %s", item->name, problem);
-    else
-        err_set(err, ERR_INPUT, "%s=%.*s %s: must be %s", item->name,
-                STR_ARG(text), problem, want.p);
-    return false;
-}
-
-static bool is_choice(const char *choices, struct str text)
-{
-    struct str rest = str_of(choices), choice;
-    while (str_next(&rest, '|', &choice))
-        if (str_eq(choice, text))
-            return true;
-    return false;
-}
-
-static bool store_number(const struct conf_item *item, struct str text,
-                         void *field, struct err *err)
-{
-    double n;
-    if (!parse_number(item, text, &n))
-        return fail(item, text, "is not valid", err);
-    if (has_range(item) && (n < item->min || n > item->max))
-        return fail(item, text, "is out of range", err);
-    if (item->type == CONF_REAL)
-        *(double *)field = n;
-    else
-        *(int64_t *)field = (int64_t)n;
-    return true;
-}
-
-static bool store(const struct conf_item *item, struct str text, void *into,
-                  struct err *err)
-{
-    void *field = (char *)into + item->offset;
-    switch (item->type) {
-    case CONF_CHOICE:
-        if (!is_choice(item->choices, text))
-            return fail(item, text, "is not valid", err);
-        *(const char **)field = str_dup(text);
-        return true;
-    case CONF_TEXT:
-    case CONF_SECRET:
-        if (str_has_nul(text))
-            return fail(item, STR("…"), "holds a NUL byte", err);
-        *(const char **)field = str_dup(text);
-        return true;
-    case CONF_BOOL:
-        if (!parse_bool(text, field))
-            return fail(item, text, "is not valid", err);
-        return true;
-    case CONF_INT:
-    case CONF_REAL:
-    case CONF_DURATION:
-    case CONF_BYTES:
-        return store_number(item, text, field, err);
-    }
-    return false;
-}
-
-/* ---- finding values ---- */
-
-/* The whole file without the newline at its end. */
-static bool read_secret(const char *name, const char *path, struct buf *out,
-                        struct err *err)
+static bool read_file(const char *path, struct buf *out)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, buf_reserve(out, SECRET_FILE_MAX + 1),
-                                   SECRET_FILE_MAX + 1);
-    int problem = errno;
-    if (fd >= 0)
-        close(fd);
-    if (n < 0 || n > SECRET_FILE_MAX) {
-        err_set(err, ERR_INPUT, "%s_FILE=%s: %s", name, path,
-                n < 0 ? strerror(problem) : "larger than 64 KiB");
+    if (fd < 0)
         return false;
-    }
-    out->n = (size_t)n;
-    while (out->n > 0 && (out->p[out->n - 1] == '\n' ||
-                          out->p[out->n - 1] == '\r'))
-        out->n--;
-    return true;
+    bool done = read_all(fd, out);
+    int why = errno;
+    close(fd);
+    errno = why;
+    return done;
 }
 
-static bool load_secret(const struct conf_item *item, const char *value,
-                        void *into, bool *done, struct err *err)
+/* The first line of the file NAME_FILE names; *value stays NULL where that is
+ * not set. */
+static bool secret_from_file(const char *name, const char **value,
+                             struct err *err)
 {
-    char name[128];
-    snprintf(name, sizeof name, "%s_FILE", item->name);
-    const char *path = getenv(name);
-    *done = path != NULL;
+    AUTO_RELEASE(buf) variable = {0};
+    buf_addf(&variable, "%s_FILE", name);
+    const char *path = env_of(variable.p);
     if (path == NULL)
         return true;
-    if (value != NULL) {
-        err_set(err, ERR_INPUT, "%s and %s are both set: use one", item->name,
-                name);
+    if (*value != NULL) {
+        err_set(err, ERR_INPUT, "%s and %s are both set: one is enough", name,
+                variable.p);
         return false;
     }
     AUTO_RELEASE(buf) text = {0};
-    return read_secret(item->name, path, &text, err) &&
-           store(item, buf_str(&text), into, err);
+    if (!read_file(path, &text)) {
+        err_set(err, ERR_INPUT, "%s: \"%s\": %s", variable.p, path,
+                strerror(errno));
+        return false;
+    }
+    struct str secret = buf_str(&text);
+    while (secret.n > 0 &&
+           (secret.p[secret.n - 1] == '\n' || secret.p[secret.n - 1] == '\r'))
+        secret.n--;
+    if (secret.n == 0 || str_has_nul(secret)) {
+        err_set(err, ERR_INPUT, "%s: \"%s\" holds no text", variable.p, path);
+        return false;
+    }
+    *value = keep(secret);
+    return true;
 }
 
-static bool load_item(const struct conf_item *item, void *into,
-                      struct err *err)
+/* --- loading ------------------------------------------------------------- */
+
+static bool load_item(const struct conf_item *item, void *into, struct err *err)
 {
-    const char *value = getenv(item->name);
-    if (item->type == CONF_SECRET) {
-        bool done;
-        if (!load_secret(item, value, into, &done, err))
-            return false;
-        if (done)
-            return true;
-    }
-    if (value == NULL)
-        value = item->fallback;
-    if (value == NULL) {
+    const char *text = env_of(item->name);
+    if (item->type == CONF_SECRET && !secret_from_file(item->name, &text, err))
+        return false;
+    if (text == NULL)
+        text = item->fallback;
+    if (text == NULL) {
         err_set(err, ERR_INPUT, "%s is not set: %s", item->name, item->help);
         return false;
     }
-    return store(item, str_of(value), into, err);
+    void *field = (char *)into + item->offset;
+    if (conf_value_is_text(item->type))
+        text = keep(str_of(text));
+    return conf_value_parse(item, text, field, err);
 }
 
 bool conf_load(const struct conf_program *program, struct err *err)
@@ -296,47 +132,94 @@ bool conf_load(const struct conf_program *program, struct err *err)
     return program->check == NULL || program->check(err);
 }
 
-/* ---- saying what there is ---- */
+/* --- telling ------------------------------------------------------------- */
 
-static void add_form(const struct conf_item *item, struct buf *out)
+/* Appends text in lines of at most 80 columns, indented. */
+static void add_wrapped(struct buf *out, const char *text, size_t indent)
 {
-    buf_add_text(out, form_of(item->type));
-    if (item->type == CONF_CHOICE) {
-        struct str rest = str_of(item->choices), choice;
-        for (const char *sep = " "; str_next(&rest, '|', &choice); sep = ", ")
-            buf_addf(out, "%s%.*s", sep, STR_ARG(choice));
+    struct str rest = str_of(text), word;
+    size_t column = 80;
+    while (str_next(&rest, ' ', &word)) {
+        if (column + 1 + word.n > 80) {
+            buf_addf(out, "%s%*s", column == 80 ? "" : "\n", (int)indent, "");
+            column = indent;
+        } else {
+            buf_add_char(out, ' ');
+            column++;
+        }
+        buf_add_str(out, word);
+        column += word.n;
     }
-    if (has_range(item)) {
-        buf_add_text(out, ", ");
-        add_range(item, out);
-    }
+    buf_add_char(out, '\n');
+}
+
+static void help_item(struct buf *out, const struct conf_item *item)
+{
+    buf_addf(out, "  %s (", item->name);
+    conf_value_describe(item, out);
+    if (item->fallback == NULL)
+        buf_add_text(out, ", required)\n");
+    else
+        buf_addf(out, ", default \"%s\")\n", item->fallback);
+    add_wrapped(out, item->help, 6);
+    if (item->type == CONF_SECRET)
+        buf_addf(out, "      Or %s_FILE: the file that holds it.\n",
+                 item->name);
 }
 
 void conf_help(const struct conf_program *program, struct buf *out)
 {
     buf_addf(out,
-             "%s: %s\n\nusage: %s [-n | --help | --version | "
-             "--conf-markdown]\n\n"
+             "%s - %s\n\n"
+             "usage: %s [-n | --help | --version | --conf-markdown]\n\n"
              "  -n               check the settings and exit\n"
              "  --help           this text\n"
-             "  --version        the version\n"
-             "  --conf-markdown  the settings as a page of documentation\n\n"
-             "Settings are environment variables.\n",
+             "  --version        which build this is\n"
+             "  --conf-markdown  the settings as a chapter of "
+             "docs/configuration.md\n\n"
+             "Settings are environment variables; an empty one counts as not "
+             "set.\n",
              program->name, program->summary, program->name);
     for (size_t g = 0; g < program->group_count; g++) {
         const struct conf_group *group = &program->groups[g];
-        buf_addf(out, "\n%s\n", group->title);
-        for (size_t i = 0; i < group->count; i++) {
-            const struct conf_item *item = &group->items[i];
-            buf_addf(out, "  %s%s\n      %s\n      ", item->name,
-                     item->type == CONF_SECRET ? " (or _FILE)" : "",
-                     item->help);
-            add_form(item, out);
-            buf_addf(out, item->fallback == NULL ? "; required%s\n"
-                                                 : "; default: %s\n",
-                     item->fallback == NULL ? "" : item->fallback);
-        }
+        buf_addf(out, "\n%s:\n", group->title);
+        for (size_t i = 0; i < group->count; i++)
+            help_item(out, &group->items[i]);
     }
+}
+
+/* A table's cell: '|' would end it. */
+static void add_cell(struct buf *out, struct str text)
+{
+    buf_add_text(out, " ");
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '|')
+            buf_add_char(out, '\\');
+        buf_add_char(out, text.p[i]);
+    }
+    buf_add_text(out, " |");
+}
+
+static void markdown_item(struct buf *out, const struct conf_item *item)
+{
+    AUTO_RELEASE(buf) cell = {0};
+    buf_addf(out, "| `%s` |", item->name);
+    conf_value_describe(item, &cell);
+    add_cell(out, buf_str(&cell));
+    buf_reset(&cell);
+    if (item->fallback == NULL)
+        buf_add_text(&cell, "required");
+    else if (item->fallback[0] == '\0')
+        buf_add_text(&cell, "empty");
+    else
+        buf_addf(&cell, "`%s`", item->fallback);
+    add_cell(out, buf_str(&cell));
+    buf_reset(&cell);
+    buf_add_text(&cell, item->help);
+    if (item->type == CONF_SECRET)
+        buf_addf(&cell, " Or `%s_FILE`: the file that holds it.", item->name);
+    add_cell(out, buf_str(&cell));
+    buf_add_char(out, '\n');
 }
 
 void conf_markdown(const struct conf_program *program, struct buf *out)
@@ -348,52 +231,56 @@ void conf_markdown(const struct conf_program *program, struct buf *out)
                  "\n### %s\n\n| variable | value | default | meaning |\n"
                  "|---|---|---|---|\n",
                  group->title);
-        for (size_t i = 0; i < group->count; i++) {
-            const struct conf_item *item = &group->items[i];
-            buf_addf(out, "| `%s`%s | ", item->name,
-                     item->type == CONF_SECRET ? " or `_FILE`" : "");
-            add_form(item, out);
-            if (item->fallback == NULL)
-                buf_add_text(out, " | required");
-            else if (item->fallback[0] == '\0')
-                buf_add_text(out, " | empty");
-            else
-                buf_addf(out, " | `%s`", item->fallback);
-            buf_addf(out, " | %s |\n", item->help);
-        }
+        for (size_t i = 0; i < group->count; i++)
+            markdown_item(out, &group->items[i]);
     }
 }
 
-/* ---- the command line ---- */
+/* --- main's first step --------------------------------------------------- */
 
-static int print(void (*write_text)(const struct conf_program *, struct buf *),
-                 const struct conf_program *program)
+static int say_version(const struct conf_program *program)
+{
+    printf("%s %s (%s)\n", program->name, version, version_commit);
+    return 0;
+}
+
+static int say(void (*tell)(const struct conf_program *program,
+                            struct buf *out),
+               const struct conf_program *program)
 {
     AUTO_RELEASE(buf) text = {0};
-    write_text(program, &text);
+    tell(program, &text);
     fwrite(text.p, 1, text.n, stdout);
     return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int refuse_option(const struct conf_program *program, const char *option)
+{
+    fprintf(stderr, "%s: no option \"%s\" (see %s --help)\n", program->name,
+            option, program->name);
+    return 2;
 }
 
 int conf_main(const struct conf_program *program, int argc, char **argv)
 {
     struct err err = {0};
     const char *option = argc > 1 ? argv[1] : "";
+    if (argc > 2)
+        return refuse_option(program, argv[2]);
     if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0)
-        return print(conf_help, program);
-    if (strcmp(option, "--conf-markdown") == 0)
-        return print(conf_markdown, program);
+        return say(conf_help, program);
     if (strcmp(option, "--version") == 0)
-        return printf("%s %s\n", program->name, PULSE_VERSION) > 0 ? 0 : 1;
-    bool check_only = strcmp(option, "-n") == 0;
-    if (argc > 2 || (argc == 2 && !check_only)) {
-        fprintf(stderr, "%s: unknown option %s; see %s --help\n", program->name,
-                argc > 2 ? argv[2] : option, program->name);
-        return 2;
-    }
+        return say_version(program);
+    if (strcmp(option, "--conf-markdown") == 0)
+        return say(conf_markdown, program);
+    if (argc > 1 && strcmp(option, "-n") != 0)
+        return refuse_option(program, option);
     if (!conf_load(program, &err)) {
         fprintf(stderr, "%s: %s\n", program->name, err.text);
         return 2;
     }
-    return check_only ? 0 : -1;
+    if (argc == 1)
+        return -1;
+    printf("%s: the settings are good\n", program->name);
+    return 0;
 }

@@ -21,14 +21,15 @@ enum conf_type {
 struct conf_item {
     const char *name; /* the environment variable, PULSE_… */
     enum conf_type type;
-    size_t offset; /* of the field in the settings struct */
+    size_t offset;        /* of the field in the settings struct */
     const char *fallback; /* written as a user would; NULL: required */
-    double min, max; /* for numbers, in the stored unit; both 0: no range */
+    double min, max;     /* for numbers, in the stored unit; both 0: no range */
     const char *choices; /* CONF_CHOICE */
-    const char *help; /* one sentence, with the unit */
+    const char *help;    /* one sentence, with the unit */
 };
 
-/* Items that fill one struct. A program has several: shared ones and its own. */
+/* Items that fill one struct. A program has several: shared ones and its own.
+ */
 struct conf_group {
     const char *title;
     const struct conf_item *items;
