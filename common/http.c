@@ -4,19 +4,18 @@
 #include <assert.h>
 #include <errno.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/http_listen.h"
 #include "common/http_route.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -485,83 +484,6 @@ static void *sweeper_main(void *arg)
 
 /* ---- start and stop ---- */
 
-static bool split_address(const char *listen_at, char *host, size_t host_size,
-                          const char **port)
-{
-    const char *colon = strrchr(listen_at, ':');
-    if (colon == NULL)
-        return false;
-    struct str name = {listen_at, (size_t)(colon - listen_at)};
-    if (str_starts(name, STR("[")) && str_ends(name, STR("]")))
-        name = (struct str){name.p + 1, name.n - 2};
-    if (name.n >= host_size)
-        return false;
-    memcpy(host, name.p, name.n);
-    host[name.n] = '\0';
-    *port = colon + 1;
-    return true;
-}
-
-static int bind_to(const struct addrinfo *a)
-{
-    int on = 1;
-    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, 1024) == 0)
-        return fd;
-    int problem = errno;
-    close(fd);
-    errno = problem;
-    return -1;
-}
-
-static int listen_on(const char *listen_at, struct err *err)
-{
-    char host[256];
-    const char *port;
-    if (!split_address(listen_at, host, sizeof host, &port)) {
-        err_set(err, ERR_FATAL, "\"%s\" is not address:port", listen_at);
-        return -1;
-    }
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    int wrong = getaddrinfo(*host == '\0' ? NULL : host, port, &hints, &found);
-    if (wrong != 0) {
-        err_set(err, ERR_FATAL, "cannot listen on %s: %s", listen_at,
-                gai_strerror(wrong));
-        return -1;
-    }
-    int fd = bind_to(found);
-    if (fd < 0)
-        err_set(err, ERR_FATAL, "cannot listen on %s: %s", listen_at,
-                strerror(errno));
-    freeaddrinfo(found);
-    return fd;
-}
-
-static int port_of(int fd)
-{
-    struct sockaddr_storage address;
-    socklen_t n = sizeof address;
-    char port[8] = "0";
-    if (getsockname(fd, (struct sockaddr *)&address, &n) == 0)
-        getnameinfo((struct sockaddr *)&address, n, NULL, 0, port, sizeof port,
-                    NI_NUMERICSERV);
-    return (int)strtol(port, NULL, 10);
-}
-
-static void raise_fd_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static void metric_name(const struct http_server *s, const char *what,
                         char name[64])
 {
@@ -621,13 +543,12 @@ static struct MHD_Daemon *start_daemon(struct http_server *s, int fd)
 struct http_server *http_server_new(const struct http_options *options,
                                     struct err *err)
 {
-    raise_fd_limit();
-    int fd = listen_on(options->listen, err);
+    int fd = http_listen(options->listen, err);
     if (fd < 0)
         return NULL;
     struct http_server *s = xcalloc(1, sizeof *s);
     s->options = *options;
-    s->port = port_of(fd);
+    s->port = http_port(fd);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->sweep, NULL);
     register_metrics(s);
