@@ -4,9 +4,9 @@
 #ifndef COMMON_PULSE_TOPOLOGY_H
 #define COMMON_PULSE_TOPOLOGY_H
 
-#define TOPIC_METRICS    "pulse.metrics"
-#define TOPIC_TELEMETRY  "pulse.telemetry"
-#define TOPIC_EVENTS     "pulse.events"
+#define TOPIC_METRICS "pulse.metrics"
+#define TOPIC_TELEMETRY "pulse.telemetry"
+#define TOPIC_EVENTS "pulse.events"
 #define TOPIC_DEADLETTER "pulse.deadletter"
 
 /* Index order used wherever topics are an array. */
@@ -18,17 +18,17 @@ struct topic_size {
 };
 extern const struct topic_size topic_sizes[TOPIC_COUNT];
 
-#define GROUP_WRITER    "pulse-writer"
+#define GROUP_WRITER "pulse-writer"
 #define GROUP_EVALUATOR "pulse-evaluator"
 
 #define TABLE_CONSUMER_OFFSET "store.consumer_offset"
 
-#define PORT_INGEST          "8080"
-#define PORT_API             "8000"
-#define PORT_ADMIN_INGEST    "9101"
-#define PORT_ADMIN_WRITER    "9102"
+#define PORT_INGEST "8080"
+#define PORT_API "8000"
+#define PORT_ADMIN_INGEST "9101"
+#define PORT_ADMIN_WRITER "9102"
 #define PORT_ADMIN_EVALUATOR "9103"
 #define PORT_ADMIN_COLLECTOR "9104"
-#define PORT_ADMIN_API       "9105"
+#define PORT_ADMIN_API "9105"
 
 #endif

@@ -76,8 +76,8 @@ static struct avro_codec *codec_of(const char *json, struct avro_def *def)
     "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"next\"," \
     "\"type\":[\"null\",\"R\"]}]}"
 #define ARRAY "{\"type\":\"array\",\"items\":\"long\"}"
-#define MAP   "{\"type\":\"map\",\"values\":\"string\"}"
-#define TEXT  "\"string\""
+#define MAP "{\"type\":\"map\",\"values\":\"string\"}"
+#define TEXT "\"string\""
 
 static const struct check_case {
     const char *schema;
