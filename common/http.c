@@ -508,6 +508,7 @@ static void register_metrics(struct http_server *s)
             "route", route_label(s, i), NULL);
 }
 
+PRINTF_LIKE(2, 0)
 static void log_library(void *cls, const char *format, va_list args)
 {
     char text[256];
