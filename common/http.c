@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/http_listen.h"
 #include "common/http_route.h"
+#include "common/http_tally.h"
 #include "common/json.h"
 #include "common/log.h"
 
@@ -31,8 +32,11 @@
  * and then swaps `met`. Whoever comes second finds it set and resumes. A reply
  * given inside the handler is seen before anything is suspended.
  */
-enum { STATUS_MIN = 100, STATUS_MAX = 599, HEADERS_MAX = 4 };
-enum { ARENA_BLOCK = 4096, CONNECTION_MEMORY = 16 * 1024 };
+enum {
+    HEADERS_MAX = 4, /* of an answer, set by the handler */
+    ARENA_BLOCK = 4096,
+    CONNECTION_MEMORY = 16 * 1024,
+};
 
 enum phase { PHASE_HEADERS, PHASE_BODY, PHASE_HANDLED };
 
@@ -64,20 +68,13 @@ struct http_request {
     char uri[]; /* as sent */
 };
 
-struct answers { /* one route */
-    struct counter *_Atomic by_status[STATUS_MAX - STATUS_MIN + 1];
-    struct histogram *seconds;
-};
-
 struct http_server {
     struct MHD_Daemon *daemon;
     struct http_options options;
     int port;
     _Atomic bool quiet;
     _Atomic size_t pending;
-    struct gauge *pending_gauge; /* NULL without metrics */
-    struct answers *answers; /* route_count + 1; the last: no route */
-    char requests_name[64];
+    struct http_tally *tally; /* NULL without metrics */
     pthread_mutex_t lock;
     struct http_request *requests;
     pthread_t sweeper;
@@ -171,31 +168,9 @@ static size_t route_index(const struct http_request *r)
     return (size_t)(r->route - r->server->options.routes);
 }
 
-static const char *route_label(const struct http_server *s, size_t route)
-{
-    return route == s->options.route_count ? "none"
-                                           : s->options.routes[route].path;
-}
-
 static void count_answer(struct http_request *r, int status)
 {
-    struct http_server *s = r->server;
-    if (s->options.metrics == NULL)
-        return;
-    struct answers *answers = &s->answers[route_index(r)];
-    struct counter *_Atomic *slot = &answers->by_status[status - STATUS_MIN];
-    struct counter *counter = atomic_load(slot);
-    if (counter == NULL) {
-        char text[8];
-        snprintf(text, sizeof text, "%d", status);
-        counter = metrics_counter(s->options.metrics, s->requests_name,
-                                  "HTTP requests answered.", "route",
-                                  route_label(s, route_index(r)), "status",
-                                  text, NULL);
-        atomic_store(slot, counter);
-    }
-    counter_add(counter, 1);
-    histogram_observe(answers->seconds,
+    http_tally_answer(r->server->tally, route_index(r), status,
                       (double)(clock_mono_us() - r->started_mono_us) / 1e6);
 }
 
@@ -209,7 +184,7 @@ void http_reply_header(struct http_request *r, const char *name,
 void http_reply(struct http_request *r, int status, const char *content_type,
                 struct str body)
 {
-    assert(r->response == NULL && status >= STATUS_MIN && status <= STATUS_MAX);
+    assert(r->response == NULL);
     count_answer(r, status);
     r->response = MHD_create_response_from_buffer_copy(body.n, body.p);
     assert(r->response != NULL);
@@ -260,8 +235,8 @@ static enum MHD_Result cut_off(struct http_request *r, int status,
              status, reason, body.n);
     buf_add_str(&text, buf_str(&body));
     count_answer(r, status);
-    ssize_t sent = send(request_fd(r), text.p, text.n,
-                        MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t sent =
+        send(request_fd(r), text.p, text.n, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)sent; /* the peer is at fault: it may or may not read it */
     return MHD_NO;
 }
@@ -269,8 +244,7 @@ static enum MHD_Result cut_off(struct http_request *r, int status,
 static void pending_add(struct http_server *s, int delta)
 {
     atomic_fetch_add(&s->pending, (size_t)delta);
-    if (s->pending_gauge != NULL)
-        gauge_add(s->pending_gauge, delta);
+    http_tally_pending(s->tally, delta);
 }
 
 static void *on_uri(void *cls, const char *uri,
@@ -484,30 +458,6 @@ static void *sweeper_main(void *arg)
 
 /* ---- start and stop ---- */
 
-static void metric_name(const struct http_server *s, const char *what,
-                        char name[64])
-{
-    snprintf(name, 64, "%s_http_%s", s->options.metrics_prefix, what);
-}
-
-static void register_metrics(struct http_server *s)
-{
-    struct metrics *m = s->options.metrics;
-    char name[64];
-    s->answers = xcalloc(s->options.route_count + 1, sizeof *s->answers);
-    if (m == NULL)
-        return;
-    metric_name(s, "requests_total", s->requests_name);
-    metric_name(s, "pending", name);
-    s->pending_gauge = metrics_gauge(
-        m, name, "Requests under way, suspended ones included.", NULL);
-    metric_name(s, "request_seconds", name);
-    for (size_t i = 0; i <= s->options.route_count; i++)
-        s->answers[i].seconds = metrics_histogram(
-            m, name, "From request line to answer, seconds.", 1e-4, 10,
-            "route", route_label(s, i), NULL);
-}
-
 PRINTF_LIKE(2, 0)
 static void log_library(void *cls, const char *format, va_list args)
 {
@@ -535,10 +485,9 @@ static struct MHD_Daemon *start_daemon(struct http_server *s, int fd)
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->connections_max,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        (unsigned)o->connections_per_address_max,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)o->idle_timeout_s,
-        MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, MHD_OPTION_ARRAY, more,
-        MHD_OPTION_END);
+        (unsigned)o->connections_per_address_max, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)o->idle_timeout_s, MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
+        MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }
 
 struct http_server *http_server_new(const struct http_options *options,
@@ -552,7 +501,7 @@ struct http_server *http_server_new(const struct http_options *options,
     s->port = http_port(fd);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->sweep, NULL);
-    register_metrics(s);
+    s->tally = http_tally_new(options);
     s->daemon = start_daemon(s, fd);
     int failed = s->daemon == NULL
                      ? EINVAL
@@ -561,7 +510,7 @@ struct http_server *http_server_new(const struct http_options *options,
         err_set(err, ERR_FATAL, "cannot start the HTTP server on %s: %s",
                 options->listen, strerror(failed));
         close(fd);
-        free(s->answers);
+        http_tally_free(s->tally);
         free(s);
         return NULL;
     }
@@ -600,6 +549,6 @@ void http_server_free(struct http_server *s)
     MHD_stop_daemon(s->daemon);
     pthread_cond_destroy(&s->sweep);
     pthread_mutex_destroy(&s->lock);
-    free(s->answers);
+    http_tally_free(s->tally);
     free(s);
 }

@@ -60,8 +60,8 @@ static bool is_arg(struct str segment)
     return str_starts(segment, STR("{")) && str_ends(segment, STR("}"));
 }
 
-static bool take_segment(struct http_target *t, struct str want,
-                         struct str got, struct arena *a)
+static bool take_segment(struct http_target *t, struct str want, struct str got,
+                         struct arena *a)
 {
     struct str value = decode(got, false, a);
     if (!is_arg(want))

@@ -162,7 +162,8 @@ void log_metrics_write(struct buf *out)
                       "# TYPE pulse_log_events_total counter\n");
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < slot_count; i++)
-        buf_addf(out, "pulse_log_events_total{level=\"%s\",event=\"%s\"} %llu\n",
+        buf_addf(out,
+                 "pulse_log_events_total{level=\"%s\",event=\"%s\"} %llu\n",
                  level_names[slots[i].level], slots[i].event,
                  (unsigned long long)slots[i].count);
     pthread_mutex_unlock(&lock);

@@ -12,7 +12,7 @@
  * cannot all fall into one bucket.
  */
 struct entry {
-    struct entry *next;           /* in the bucket */
+    struct entry *next;          /* in the bucket */
     struct entry *newer, *older; /* in order of use */
     uint64_t hash;
     void *value;
