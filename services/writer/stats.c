@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/writer/stats.h"
+
+static const char *const tables[STATS_TABLES] = {"telemetry", "samples",
+                                                 "raw_events"};
+static const char *const verdicts[STATS_VERDICTS] = {
+    "stored", "duplicate", "conflict", "series_limit", "unstorable"};
+
+static void init_rows(struct stats *s, struct metrics *m)
+{
+    for (int t = 0; t < STATS_TABLES; t++) {
+        s->staged[t] =
+            metrics_counter(m, "pulse_writer_staged_rows_total",
+                            "Rows written through the staging table.", "table",
+                            tables[t], NULL);
+        for (int v = 0; v < STATS_VERDICTS; v++)
+            s->rows[t][v] = metrics_counter(
+                m, "pulse_writer_rows_total",
+                "Rows by what became of them, counted after COMMIT.", "table",
+                tables[t], "verdict", verdicts[v], NULL);
+    }
+}
+
+static void init_batches(struct stats *s, struct metrics *m)
+{
+    s->batches = metrics_counter(m, "pulse_writer_batches_total",
+                                 "Batches committed.", NULL);
+    s->redone = metrics_counter(m, "pulse_writer_batches_redone_total",
+                                "Batches written again: a unique violation or"
+                                " a row the database cannot hold.",
+                                NULL);
+    s->failed = metrics_counter(m, "pulse_writer_batches_failed_total",
+                                "Batches given up and read again.", NULL);
+    s->batch_rows =
+        metrics_histogram(m, "pulse_writer_batch_rows",
+                          "Messages and samples in a batch.", 1, 100000, NULL);
+    s->batch_seconds = metrics_histogram(
+        m, "pulse_writer_batch_seconds",
+        "Time to write a batch, COMMIT included.", 0.001, 10, NULL);
+    s->commit_seconds =
+        metrics_histogram(m, "pulse_writer_commit_seconds", "Time COMMIT took.",
+                          0.0001, 10, NULL);
+    s->lag_seconds = metrics_histogram(
+        m, "pulse_writer_lag_seconds",
+        "From received_at of a batch's oldest message to its COMMIT.", 0.01,
+        1000, NULL);
+    s->batch_bytes = metrics_gauge(m, "pulse_writer_batch_bytes",
+                                   "Memory of the last batch.", NULL);
+}
+
+void stats_init(struct stats *s, struct metrics *m)
+{
+    s->metrics = m;
+    init_rows(s, m);
+    init_batches(s, m);
+    s->messages = metrics_counter(m, "pulse_writer_messages_total",
+                                  "Messages accounted for.", NULL);
+    s->letters = metrics_counter(m, "pulse_writer_letters_stored_total",
+                                 "Messages of pulse.deadletter stored.", NULL);
+    s->gap = metrics_counter(m, "pulse_writer_gap_offsets_total",
+                             "Offsets the log did not have.", NULL);
+    s->lost =
+        metrics_counter(m, "pulse_writer_claims_lost_total",
+                        "Slices dropped: another writer has the claim.", NULL);
+    s->series_hits = metrics_counter(m, "pulse_writer_series_lookups_total",
+                                     "Series looked up.", "cache", "hit", NULL);
+    s->series_misses =
+        metrics_counter(m, "pulse_writer_series_lookups_total",
+                        "Series looked up.", "cache", "miss", NULL);
+    s->series_cached = metrics_gauge(m, "pulse_writer_series_cached",
+                                     "Series in the cache.", NULL);
+    s->held = metrics_gauge(m, "pulse_writer_partitions", "Partitions.",
+                            "state", "held", NULL);
+    s->assigned = metrics_gauge(m, "pulse_writer_partitions", "Partitions.",
+                                "state", "assigned", NULL);
+}
+
+void stats_dead(struct stats *s, const char *reason)
+{
+    counter_add(metrics_counter(s->metrics, "pulse_writer_dead_letters_total",
+                                "Messages made dead letters.", "reason", reason,
+                                NULL),
+                1);
+}
