@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "common/pulse/topology.h"
+#include "services/writer/batch.h"
+
+static const int64_t now_us = INT64_C(1800000000000000);
+
+struct fixture {
+    struct metrics *metrics;
+    struct stats stats;
+    struct series *series;
+    struct batch *batch;
+    struct record_codec *codec;
+    struct slice *slices[TOPIC_COUNT];
+    struct buf message;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = xcalloc(1, sizeof *f);
+    f->metrics = metrics_new();
+    stats_init(&f->stats, f->metrics);
+    f->series = series_new(100, &f->stats);
+    struct err err;
+    f->batch = batch_new(
+        &(struct batch_options){.series = f->series, .telemetry_series = true},
+        &err);
+    f->codec = record_codec_new(&err);
+    assert_non_null(f->batch);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    batch_free(f->batch);
+    series_free(f->series);
+    record_codec_free(f->codec);
+    metrics_free(f->metrics);
+    buf_release(&f->message);
+    free(f);
+    return 0;
+}
+
+static struct message *add_bytes(struct fixture *f, size_t topic,
+                                 int64_t offset, struct str payload)
+{
+    struct slice *s = batch_slice(f->batch, topic, 0, 0, 1);
+    f->slices[topic] = s;
+    const struct kafka_event e = {.kind = KAFKA_MESSAGE,
+                                  .topic = topic,
+                                  .offset = offset,
+                                  .payload = payload};
+    batch_add(f->batch, s, &e);
+    return &f->batch->messages[f->batch->message_count - 1];
+}
+
+static struct message *add(struct fixture *f, size_t topic, int64_t offset,
+                           const struct record *r)
+{
+    struct err err = {0};
+    buf_reset(&f->message);
+    if (!record_encode(f->codec, r, &f->message, &err))
+        fail_msg("%s", err.text);
+    return add_bytes(f, topic, offset, buf_str(&f->message));
+}
+
+static struct record metric(int64_t time_us, double value)
+{
+    return (struct record){.kind = RECORD_METRIC,
+                           .metric = {.tenant_id = STR("acme"),
+                                      .name = STR("cpu"),
+                                      .value = value,
+                                      .time_us = time_us,
+                                      .received_at_us = now_us}};
+}
+
+static struct record event(struct str attributes)
+{
+    return (struct record){.kind = RECORD_EVENT,
+                           .event = {.tenant_id = STR("acme"),
+                                     .id = STR("e1"),
+                                     .kind = EVENT_LOG,
+                                     .level = STR("error"),
+                                     .message = STR("it \"broke\""),
+                                     .attributes = attributes,
+                                     .time_us = now_us,
+                                     .received_at_us = now_us}};
+}
+
+static void test_a_metric_is_a_sample(void **state)
+{
+    struct fixture *f = *state;
+    struct record r = metric(now_us, 4.5);
+    struct message *m = add(f, AT_METRICS, 0, &r);
+    assert_false(m->poison);
+    assert_int_equal(m->received_at_us, now_us);
+    assert_int_equal(f->batch->samples.count, 1);
+    const struct sample_row *s = (void *)rows_at(&f->batch->samples, 0);
+    assert_true(s->row.decides);
+    assert_int_equal(s->row.time_us, now_us);
+    assert_true(s->value == 4.5);
+    assert_int_equal(s->series_id, -1); /* a ticket: asked for once per batch */
+    (void)add(f, AT_METRICS, 1, &r);
+    assert_int_equal(series_pending(f->series), 1);
+}
+
+static void test_numbers_of_telemetry_are_samples(void **state)
+{
+    struct fixture *f = *state;
+    const struct field fields[] = {
+        {.name = STR("temp"), .type = FIELD_REAL, .real = 21.5},
+        {.name = STR("count"), .type = FIELD_INTEGER, .integer = 7},
+        {.name = STR("door"), .type = FIELD_BOOLEAN, .boolean = true},
+        {.name = STR("mode"), .type = FIELD_TEXT, .text = STR("a\"b")}};
+    struct record r = {.kind = RECORD_TELEMETRY,
+                       .telemetry = {.tenant_id = STR("acme"),
+                                     .device_id = STR("d1"),
+                                     .site_id = STR("s1"),
+                                     .msg_type = STR("telemetry"),
+                                     .time_us = now_us,
+                                     .received_at_us = now_us,
+                                     .metrics = fields,
+                                     .metric_count = ARRAY_LEN(fields)}};
+    struct message *m = add(f, AT_TELEMETRY, 0, &r);
+    assert_int_equal(f->batch->telemetry.count, 1);
+    assert_int_equal(f->batch->samples.count, 2);
+    assert_int_equal(series_pending(f->series), 2);
+    const struct row *sample = rows_at(&f->batch->samples, 0);
+    assert_false(sample->decides); /* the telemetry row does */
+    const struct telemetry_row *t = (void *)rows_at(&f->batch->telemetry, 0);
+    assert_true(t->row.decides);
+    assert_true(t->row.seen_key != 0);
+    assert_memory_equal(t->metrics.p, "{", 1);
+    assert_non_null(memmem(t->metrics.p, t->metrics.n, "\"mode\":\"a\\\"b\"",
+                           strlen("\"mode\":\"a\\\"b\"")));
+    assert_true(str_is(m->device_id, "d1"));
+}
+
+static void test_what_cannot_be_stored_is_a_dead_letter(void **state)
+{
+    struct fixture *f = *state;
+    struct record r = metric(now_us, 1);
+    struct record early = metric(-1, 1);
+    struct record late = metric(INT64_MAX, 1);
+    struct record broken = event(STR("{\"a\":"));
+    struct record list = event(STR("[1]"));
+    struct record inject = event(STR("{},\"level\":\"info\""));
+    const struct {
+        const struct message *m;
+        const char *reason;
+    } cases[] = {
+        {add_bytes(f, AT_METRICS, 0, STR("rubbish")), "undecodable"},
+        {add_bytes(f, AT_METRICS, 1, (struct str){NULL, 0}), "undecodable"},
+        {add_bytes(f, AT_METRICS, 2, STR("\303\001\1\2\3\4\5\6\7\10xyz")),
+         "undecodable"},
+        {add(f, AT_TELEMETRY, 0, &r), "wrong_record"},
+        {add(f, AT_METRICS, 3, &early), "time_out_of_range"},
+        {add(f, AT_METRICS, 4, &late), "time_out_of_range"},
+        {add(f, AT_EVENTS, 0, &broken), "invalid_attributes"},
+        {add(f, AT_EVENTS, 1, &list), "invalid_attributes"},
+        {add(f, AT_EVENTS, 2, &inject), "invalid_attributes"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct message *m = &f->batch->messages[i];
+        assert_true(m->poison);
+        assert_int_equal(m->verdict, VERDICT_DEAD);
+        assert_string_equal(m->reason, cases[i].reason);
+        assert_true(m->detail.n > 0);
+    }
+    assert_int_equal(f->batch->samples.count + f->batch->events.count, 0);
+    batch_rewind(f->batch); /* for another attempt: still dead */
+    assert_int_equal(f->batch->messages[0].verdict, VERDICT_DEAD);
+}
+
+static void test_an_event_keeps_its_attributes_inside(void **state)
+{
+    struct fixture *f = *state;
+    struct record r = event(STR("{\"a\":1}"));
+    assert_false(add(f, AT_EVENTS, 0, &r)->poison);
+    const struct event_row *e = (void *)rows_at(&f->batch->events, 0);
+    const char *data = "{\"level\":\"error\",\"msg\":\"it \\\"broke\\\"\","
+                       "\"kind\":\"log\",\"attributes\":{\"a\":1}}";
+    assert_true(str_is(e->data, data));
+}
+
+static void test_offsets_left_out_are_a_gap(void **state)
+{
+    struct fixture *f = *state;
+    struct record r = metric(now_us, 1);
+    (void)add(f, AT_METRICS, 5, &r);
+    (void)add(f, AT_METRICS, 6, &r);
+    (void)add(f, AT_METRICS, 9, &r);
+    const struct slice *s = f->slices[AT_METRICS];
+    assert_int_equal(s->from, 0);
+    assert_int_equal(s->next, 10);
+    assert_int_equal(s->gap, 7);
+    assert_false(batch_empty(f->batch));
+    assert_int_equal(batch_rows(f->batch), 6); /* 3 messages, 3 samples */
+    batch_reset(f->batch);
+    assert_true(batch_empty(f->batch));
+    assert_int_equal(batch_rows(f->batch), 0);
+    assert_int_equal(series_pending(f->series), 0);
+}
+
+static void test_a_dead_letter_of_an_unknown_stage_is_one_itself(void **state)
+{
+    struct fixture *f = *state;
+    struct record r = {.kind = RECORD_DEAD_LETTER,
+                       .dead_letter = {.stage = STR("ingest"),
+                                       .reason = STR("invalid_value"),
+                                       .detail = STR("no number"),
+                                       .content_type = STR("text/plain"),
+                                       .payload = STR("\0\1x"),
+                                       .received_at_us = now_us,
+                                       .failed_at_us = now_us}};
+    assert_false(add(f, AT_DEADLETTER, 0, &r)->poison);
+    assert_int_equal(f->batch->letter_count, 1);
+    r.dead_letter.stage = STR("kitchen");
+    assert_true(add(f, AT_DEADLETTER, 1, &r)->poison);
+    assert_int_equal(f->batch->letter_count, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_metric_is_a_sample),
+        TEST(test_numbers_of_telemetry_are_samples),
+        TEST(test_what_cannot_be_stored_is_a_dead_letter),
+        TEST(test_an_event_keeps_its_attributes_inside),
+        TEST(test_offsets_left_out_are_a_gap),
+        TEST(test_a_dead_letter_of_an_unknown_stage_is_one_itself),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
