@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/writer/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void table_sort(struct table_job *j)
+{
+    if (j->rows->count > 1)
+        qsort(j->rows->base, j->rows->count, j->rows->stride, j->table->order);
+}
+
+/* ---- which way each row goes ---- */
+
+static bool is_due(const struct batch *b, const struct row *row)
+{
+    const struct message *m = &b->messages[row->message];
+    if (row->fault != FAULT_NONE || m->poison || !b->slices[m->slice].held)
+        return false;
+    /* A telemetry message's samples follow its own row. */
+    return row->decides || m->verdict == VERDICT_STORED;
+}
+
+static bool is_newer(const struct table_job *j, const struct row *row)
+{
+    const struct message *m = &j->batch->messages[row->message];
+    return j->seen != NULL &&
+           seen_newer(j->seen, row->seen_key,
+                      j->batch->slices[m->slice].assignment, row->time_us);
+}
+
+/* Marks due rows; those of one key, which are neighbours, go together. */
+static void route(struct table_job *j, bool all_staged)
+{
+    struct row *last = NULL;
+    for (size_t i = 0; i < j->rows->count; i++) {
+        struct row *row = rows_at(j->rows, i);
+        row->path = ROW_SKIP;
+        row->inserted = false;
+        if (!is_due(j->batch, row))
+            continue;
+        bool again = last != NULL && j->table->same_key(last, row);
+        bool direct = !all_staged && !again && is_newer(j, row);
+        row->path = direct ? ROW_DIRECT : ROW_STAGED;
+        if (again)
+            last->path = ROW_STAGED;
+        last = row;
+    }
+}
+
+static size_t count_path(const struct table_job *j, enum row_path path)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < j->rows->count; i++)
+        n += rows_at(j->rows, i)->path == path;
+    return n;
+}
+
+/* ---- verdicts ---- */
+
+static void judge(struct table_job *j, const struct row *row,
+                  enum stats_verdict as)
+{
+    struct message *m = &j->batch->messages[row->message];
+    j->tally[as]++;
+    if (!row->decides)
+        return;
+    switch (as) {
+    case AS_STORED:
+        m->verdict = VERDICT_STORED;
+        break;
+    case AS_DUPLICATE:
+        m->verdict = VERDICT_DUPLICATE;
+        break;
+    case AS_CONFLICT:
+        m->verdict = VERDICT_DEAD;
+        m->reason = "conflict";
+        m->detail = STR("the same key was stored before with another content");
+        break;
+    case AS_REFUSED:
+    case AS_POISON:
+    case STATS_VERDICTS:
+        break;
+    }
+}
+
+/* ---- the two ways ---- */
+
+static bool copy_direct(struct table_job *j, struct err *err)
+{
+    size_t due = count_path(j, ROW_DIRECT);
+    if (due == 0)
+        return true;
+    if (!pgcopy_begin(j->copy, j->pg, j->table->copy, err))
+        return false;
+    for (size_t i = 0; i < j->rows->count; i++) {
+        const struct row *row = rows_at(j->rows, i);
+        if (row->path != ROW_DIRECT)
+            continue;
+        pgcopy_row(j->copy, j->table->columns);
+        j->table->put(j->copy, j->batch, row);
+        judge(j, row, AS_STORED);
+    }
+    return pgcopy_end(j->copy, NULL, err);
+}
+
+/* The rows marked path in [from, to). */
+static bool stage(struct table_job *j, size_t from, size_t to,
+                  enum row_path path, struct err *err)
+{
+    if (!pgcopy_begin(j->copy, j->pg, j->table->stage, err))
+        return false;
+    for (size_t i = from; i < to; i++) {
+        const struct row *row = rows_at(j->rows, i);
+        if (row->path != path)
+            continue;
+        pgcopy_row(j->copy, j->table->columns + 1);
+        pgcopy_i32(j->copy, (int32_t)i);
+        j->table->put(j->copy, j->batch, row);
+    }
+    return pgcopy_end(j->copy, NULL, err);
+}
+
+static bool insert_staged(struct table_job *j, struct err *err)
+{
+    AUTO(pg_result) r = pg_run(j->pg, j->table->insert, NULL, err);
+    if (r == NULL)
+        return false;
+    for (int i = 0; i < pg_rows(r); i++) {
+        struct row *row = rows_at(j->rows, (size_t)pg_get_i64(r, i, 0));
+        row->inserted = true;
+        judge(j, row, AS_STORED);
+    }
+    return true;
+}
+
+static bool compare_staged(struct table_job *j, size_t staged, struct err *err)
+{
+    int32_t *left = arena_alloc(j->batch->arena, staged * sizeof *left);
+    size_t count = 0;
+    for (size_t i = 0; i < j->rows->count; i++) {
+        const struct row *row = rows_at(j->rows, i);
+        if (row->path == ROW_STAGED && !row->inserted)
+            left[count++] = (int32_t)i;
+    }
+    if (count == 0)
+        return true;
+    struct pg_params p = {.count = 0};
+    pg_i32_array(&p, left, count);
+    AUTO(pg_result) r = pg_run(j->pg, j->table->compare, &p, err);
+    if (r == NULL)
+        return false;
+    for (int i = 0; i < pg_rows(r); i++) {
+        const struct row *row = rows_at(j->rows, (size_t)pg_get_i64(r, i, 0));
+        judge(j, row, pg_get_bool(r, i, 1) ? AS_DUPLICATE : AS_CONFLICT);
+    }
+    return true;
+}
+
+static bool write_staged(struct table_job *j, struct err *err)
+{
+    size_t due = count_path(j, ROW_STAGED);
+    j->staged = (int64_t)due;
+    return due == 0 || (stage(j, 0, j->rows->count, ROW_STAGED, err) &&
+                        insert_staged(j, err) && compare_staged(j, due, err));
+}
+
+bool table_write(struct table_job *j, bool all_staged, struct err *err)
+{
+    memset(j->tally, 0, sizeof j->tally);
+    route(j, all_staged);
+    if (copy_direct(j, err) && write_staged(j, err))
+        return true;
+    err_in(err, "%s", j->table->name);
+    return false;
+}
+
+void table_committed(struct table_job *j, struct stats *stats)
+{
+    enum stats_table id = j->table->id;
+    for (size_t i = 0; i < j->rows->count; i++) {
+        const struct row *row = rows_at(j->rows, i);
+        const struct message *m = &j->batch->messages[row->message];
+        const struct slice *s = &j->batch->slices[m->slice];
+        if (row->path != ROW_SKIP && j->seen != NULL)
+            seen_note(j->seen, row->seen_key, s->assignment, row->time_us);
+        if (row->fault != FAULT_NONE && s->held)
+            j->tally[row->fault == FAULT_LIMIT ? AS_REFUSED : AS_POISON]++;
+    }
+    for (int v = 0; v < STATS_VERDICTS; v++)
+        counter_add(stats->rows[id][v], (uint64_t)j->tally[v]);
+    counter_add(stats->staged[id], (uint64_t)j->staged);
+}
+
+/* ---- rows the database cannot hold ---- */
+
+static bool is_row_fault(const struct pg *pg)
+{
+    const char *state = pg_sqlstate(pg);
+    return strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0;
+}
+
+/* Would the due rows in [from, to) go in? The work is rolled back. */
+static bool probe(struct table_job *j, size_t from, size_t to, struct err *err)
+{
+    bool ok = pg_begin(j->pg, err) && stage(j, from, to, ROW_STAGED, err) &&
+              pg_do(j->pg, j->table->insert, NULL, NULL, err);
+    pg_rollback(j->pg);
+    return ok;
+}
+
+static void poison(struct table_job *j, struct row *row, const struct err *err)
+{
+    row->fault = FAULT_VALUE;
+    row->path = ROW_SKIP;
+    if (row->decides)
+        batch_poison(j->batch, &j->batch->messages[row->message], "unstorable",
+                     err->text);
+}
+
+static bool bisect(struct table_job *j, size_t from, size_t to, struct err *err)
+{
+    if (from == to || probe(j, from, to, err))
+        return true;
+    if (err->kind != ERR_INPUT || !is_row_fault(j->pg))
+        return false;
+    if (to - from == 1) {
+        poison(j, rows_at(j->rows, from), err);
+        return true;
+    }
+    size_t middle = from + (to - from) / 2;
+    return bisect(j, from, middle, err) && bisect(j, middle, to, err);
+}
+
+bool table_bisect(struct table_job *j, struct err *err)
+{
+    for (size_t i = 0; i < j->rows->count; i++) {
+        struct row *row = rows_at(j->rows, i);
+        if (row->path == ROW_DIRECT)
+            row->path = ROW_STAGED;
+    }
+    return bisect(j, 0, j->rows->count, err);
+}

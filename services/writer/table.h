@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * table.h - a batch's rows into one table, each with its verdict.
+ *
+ * One repeat fails a whole COPY. So rows known to be newer than what is stored
+ * go by COPY into the table, all others by COPY into a temporary staging table
+ * and from there by INSERT … ON CONFLICT DO NOTHING, in the same transaction;
+ * those that were not inserted are compared with what is there. Rows whose key
+ * appears twice in the batch are all staged: the first is inserted.
+ */
+#ifndef WRITER_TABLE_H
+#define WRITER_TABLE_H
+
+#include "common/pgcopy.h"
+#include "services/writer/batch.h"
+#include "services/writer/seen.h"
+#include "services/writer/stats.h"
+
+struct table {
+    enum stats_table id;
+    const char *name;
+    const char *create; /* the staging table of the session */
+    const char *copy, *stage;
+    const char *insert;  /* staged rows; gives the n of those inserted */
+    const char *compare; /* $1: n's; gives n and whether the same is there */
+    int columns;         /* of copy; stage has n in front of them */
+    void (*put)(struct pgcopy *c, const struct batch *b, const struct row *row);
+    /* qsort's order: key, time, arrival. */
+    int (*order)(const void *a, const void *b);
+    bool (*same_key)(const struct row *a, const struct row *b);
+};
+
+extern const struct table telemetry_table, samples_table, events_table;
+
+/* A table's rows on their way through the attempts to write them. */
+struct table_job {
+    const struct table *table;
+    struct batch *batch;
+    struct rows *rows;
+    struct seen *seen; /* may be NULL: times of this table say nothing */
+    struct pg *pg;
+    struct pgcopy *copy;
+    int64_t tally[STATS_VERDICTS], staged; /* of the last attempt */
+};
+
+/* Once per batch, before the first attempt. */
+void table_sort(struct table_job *j);
+/* Writes the rows that are due, and sets the verdicts of messages whose row
+ * decides. all_staged: trust no memory, nothing goes directly. */
+bool table_write(struct table_job *j, bool all_staged, struct err *err)
+    MUST_USE;
+/* After the database refused some row (class 22 or 23) and a rollback: finds
+ * all such rows in transactions that are rolled back, and poisons them. False
+ * if something else fails. */
+bool table_bisect(struct table_job *j, struct err *err) MUST_USE;
+/* After COMMIT: remembers the times, counts the verdicts. */
+void table_committed(struct table_job *j, struct stats *stats);
+
+#endif
