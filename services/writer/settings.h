@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* settings.h - the writer's settings, from the environment. */
+#ifndef WRITER_SETTINGS_H
+#define WRITER_SETTINGS_H
+
+#include "common/pulse/settings.h"
+
+struct writer_settings {
+    struct settings shared;
+    const char *admin_listen;
+    const char *owner;
+    int64_t batch_rows, batch_bytes, batch_age_ms;
+    int64_t session_timeout_ms, max_poll_interval_ms, queue_bytes;
+    int64_t connect_timeout_ms, statement_timeout_ms;
+    int64_t series_cache, devices_seen;
+    bool telemetry_series;
+};
+
+/* Its settings are the process's one. */
+const struct conf_program *writer_program(void);
+const struct writer_settings *writer_settings(void);
+
+#endif
