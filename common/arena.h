@@ -17,8 +17,8 @@ void arena_reset(struct arena *a);
 void *arena_alloc(struct arena *a, size_t n) MUST_USE;
 void *arena_zalloc(struct arena *a, size_t count, size_t size) MUST_USE;
 struct str arena_str(struct arena *a, struct str s) MUST_USE; /* a copy */
-struct str arena_printf(struct arena *a, const char *format, ...) MUST_USE
-    PRINTF_LIKE(2, 3);
+struct str arena_printf(struct arena *a, const char *format, ...)
+    MUST_USE PRINTF_LIKE(2, 3);
 size_t arena_bytes(const struct arena *a); /* handed out since the reset */
 
 #endif

@@ -16,25 +16,25 @@
  * MOVE(t) hands the pointer on and leaves NULL behind. A module offers it by
  * DEFINE_AUTO(thing) below the prototype of thing_free, which accepts NULL.
  */
-#define DEFINE_AUTO(type)                                                      \
-    static inline void type##_auto(struct type **p)                            \
-    {                                                                          \
-        type##_free(*p);                                                       \
+#define DEFINE_AUTO(type)                           \
+    static inline void type##_auto(struct type **p) \
+    {                                               \
+        type##_free(*p);                            \
     }
 /* The same for structs that live in place and end by thing_release. */
-#define DEFINE_AUTO_RELEASE(type)                                              \
-    static inline void type##_auto_release(struct type *p)                     \
-    {                                                                          \
-        type##_release(p);                                                     \
+#define DEFINE_AUTO_RELEASE(type)                          \
+    static inline void type##_auto_release(struct type *p) \
+    {                                                      \
+        type##_release(p);                                 \
     }
 #define AUTO(type) __attribute__((cleanup(type##_auto))) struct type *
-#define AUTO_RELEASE(type)                                                     \
+#define AUTO_RELEASE(type) \
     __attribute__((cleanup(type##_auto_release))) struct type
-#define MOVE(p)                                                                \
-    __extension__({                                                            \
-        __typeof__(p) moved_ = (p);                                            \
-        (p) = NULL;                                                            \
-        moved_;                                                                \
+#define MOVE(p)                     \
+    __extension__({                 \
+        __typeof__(p) moved_ = (p); \
+        (p) = NULL;                 \
+        moved_;                     \
     })
 
 /* Never NULL: out of memory ends the process (the supervisor restarts it). */

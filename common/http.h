@@ -33,8 +33,8 @@ struct http_options {
     int threads;
     int connections_max;
     int connections_per_address_max; /* 0: no limit */
-    int idle_timeout_s;      /* keep-alive */
-    int request_timeout_s;   /* first byte to end of body; then 408 */
+    int idle_timeout_s;              /* keep-alive */
+    int request_timeout_s;           /* first byte to end of body; then 408 */
     const struct http_route *routes; /* must outlive the server */
     size_t route_count;
     struct metrics *metrics; /* counts answers by route and status; or NULL */

@@ -13,7 +13,7 @@ struct kafka_reader;
 struct kafka_reader_options {
     const char *brokers;
     const char *client_id;
-    const char *topic; /* copied */
+    const char *topic;   /* copied */
     const int64_t *from; /* per partition, the offset to start at */
     int partitions;
     int64_t queue_bytes; /* prefetch bound */
@@ -26,8 +26,8 @@ struct kafka_reading {
 };
 
 /* NULL and *err (ERR_FATAL) on a bad option. */
-struct kafka_reader *kafka_reader_new(const struct kafka_reader_options *options,
-                                      struct err *err) MUST_USE;
+struct kafka_reader *kafka_reader_new(
+    const struct kafka_reader_options *options, struct err *err) MUST_USE;
 void kafka_reader_free(struct kafka_reader *r);
 DEFINE_AUTO(kafka_reader)
 /* The next message, waiting at most timeout_ms. False: none came, or *err is

@@ -33,10 +33,10 @@ struct log_field {
 #define log_info(...) LOG_AT(LOG_INFO, __VA_ARGS__)
 #define log_warn(...) LOG_AT(LOG_WARN, __VA_ARGS__)
 #define log_error(...) LOG_AT(LOG_ERROR, __VA_ARGS__)
-#define LOG_AT(level, event, ...)                                              \
-    log_write(level, event,                                                    \
-              (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){           \
-                  LOG_END, NULL, {0}}})
+#define LOG_AT(level, event, ...)         \
+    log_write(level, event,               \
+              (const struct log_field[]){ \
+                  __VA_ARGS__ __VA_OPT__(, ){LOG_END, NULL, {0}}})
 
 /* service must stay valid; called once before threads start. */
 void log_init(const char *service, enum log_level least);

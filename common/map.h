@@ -14,7 +14,7 @@ struct map; /* one owner, one thread */
 struct map *map_new(size_t max_entries, void (*drop)(void *value)) MUST_USE;
 void map_free(struct map *m);
 DEFINE_AUTO(map)
-void *map_get(struct map *m, struct str key); /* NULL if absent */
+void *map_get(struct map *m, struct str key);        /* NULL if absent */
 void *map_peek(const struct map *m, struct str key); /* not a use for LRU */
 void map_put(struct map *m, struct str key, void *value); /* replaces */
 bool map_remove(struct map *m, struct str key);

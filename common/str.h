@@ -31,7 +31,8 @@ bool str_eq_nocase(struct str a, struct str b); /* ASCII only */
 /* Whole-slice numbers: no sign of anything else, no overflow, no NaN/Inf. */
 bool str_to_i64(struct str s, int64_t *out) MUST_USE;
 bool str_to_double(struct str s, double *out) MUST_USE;
-bool str_utf8_valid(struct str s); /* strict UTF-8: no surrogates, no overlong */
+bool str_utf8_valid(
+    struct str s); /* strict UTF-8: no surrogates, no overlong */
 bool str_has_nul(struct str s);
 char *str_dup(struct str s) MUST_USE; /* malloc'ed, NUL-terminated */
 

@@ -8,11 +8,11 @@
 #include "common/pulse/topology.h"
 #include "common/str.h"
 
-#define TARGETS_LOCAL                                                          \
-    "ingest=127.0.0.1:" PORT_ADMIN_INGEST                                      \
-    ",writer=127.0.0.1:" PORT_ADMIN_WRITER                                     \
-    ",evaluator=127.0.0.1:" PORT_ADMIN_EVALUATOR                               \
-    ",collector=127.0.0.1:" PORT_ADMIN_COLLECTOR                               \
+#define TARGETS_LOCAL                            \
+    "ingest=127.0.0.1:" PORT_ADMIN_INGEST        \
+    ",writer=127.0.0.1:" PORT_ADMIN_WRITER       \
+    ",evaluator=127.0.0.1:" PORT_ADMIN_EVALUATOR \
+    ",collector=127.0.0.1:" PORT_ADMIN_COLLECTOR \
     ",api=127.0.0.1:" PORT_ADMIN_API
 
 enum { TARGETS_MAX = 64 };
@@ -26,7 +26,7 @@ struct targets {
 };
 
 /* The slices point into text. False and *err (ERR_INPUT) on a bad entry. */
-bool targets_parse(struct str text, struct targets *out,
-                   struct err *err) MUST_USE;
+bool targets_parse(struct str text, struct targets *out, struct err *err)
+    MUST_USE;
 
 #endif

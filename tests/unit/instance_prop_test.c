@@ -163,7 +163,7 @@ static void the_model_agrees(void **state)
         struct instance i;
         instance_init(&i);
         struct model m = {.count = 0};
-        struct sample samples[SAMPLES];
+        struct sample samples[SAMPLES] = {0};
         int64_t clock = 1000 * second;
         for (size_t n = 0; n < SAMPLES; n++) {
             samples[n] = random_sample(samples, n, &clock);

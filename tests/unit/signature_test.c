@@ -82,8 +82,8 @@ static void bad_secrets_are_refused(void **state)
         struct err err = {0};
         assert_false(signature_add(&out, id, 1, body, &secret, 1, &err));
         assert_int_equal(err.kind, ERR_INPUT);
-        if (secret.n > 6)
-            assert_null(strstr(err.text, bad[i] + 6));
+        assert_null(strstr(err.text, "AAAA")); /* tells no secret */
+        assert_null(strstr(err.text, "!!!!"));
     }
     struct err err = {0};
     AUTO_RELEASE(buf) out = {0};

@@ -24,8 +24,7 @@ static void spaces_replicas_and_brackets(void **state)
     (void)state;
     struct targets t;
     struct err err = {0};
-    assert_true(
-        targets_parse(STR("a=h1:1 , a=h2:2,,b=[::1]:3,"), &t, &err));
+    assert_true(targets_parse(STR("a=h1:1 , a=h2:2,,b=[::1]:3,"), &t, &err));
     assert_int_equal(t.count, 3);
     assert_true(str_is(t.at[1].service, "a"));
     assert_true(str_is(t.at[1].address, "h2:2"));
@@ -37,9 +36,8 @@ static void spaces_replicas_and_brackets(void **state)
 static void bad_targets(void **state)
 {
     (void)state;
-    static const char *const cases[] = {"writer",   "=h:1", "a=h",
-                                        "a=:1",     "a=h:", "a=b=c",
-                                        "a=h:1,oops"};
+    static const char *const cases[] = {"writer", "=h:1",  "a=h",       "a=:1",
+                                        "a=h:",   "a=b=c", "a=h:1,oops"};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct targets t;
         struct err err = {0};
