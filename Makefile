@@ -20,6 +20,7 @@ make bench     figures beside a limit program; not a test
 make fuzz      each fuzz target for SECONDS=30
 
 make build     release and ASan+UBSan variants, in build/release, build/asan
+make docs      docs/configuration.md from the programs
 make format    lay the C sources out by .clang-format
 make clean     remove build/
 endef
@@ -35,4 +36,5 @@ else
 include mk/build.mk
 include mk/test.mk
 include mk/check.mk
+include mk/docs.mk
 endif

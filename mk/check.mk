@@ -16,7 +16,7 @@ PYTHON     = $(shell $(OURS) -type f -exec awk \
     { nextfile }' {} +)
 
 PARTS := gcc clang format analyzer tidy cppcheck shellcheck ruff layers \
-         sizes banned
+         sizes banned docs
 FLAGS := $(LANGUAGE) $(PACKAGE_CFLAGS)
 
 check:
