@@ -262,6 +262,9 @@ int service_run(struct service *s)
 {
     tell_ready(s);
     int status = loop_run(s->loop);
+    /* From here on parts are freed that gauges may still ask. */
+    http_server_free(s->admin);
+    s->admin = NULL;
     log_info("stopped", LOG_I("status", status));
     return status;
 }
