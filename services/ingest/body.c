@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/ingest/body.h"
+
+#include <assert.h>
+
+static yyjson_val *text_parse(struct arena *a, struct str text,
+                              struct fault *fault)
+{
+    struct err err = {0};
+    yyjson_doc *doc = json_parse(a, text, &err);
+
+    if (doc)
+        return yyjson_doc_get_root(doc);
+    if (!str_utf8_valid(text))
+        fault_set(fault, a, FAULT_INVALID_UTF8, (struct str){0},
+                  "the text is not UTF-8");
+    else
+        fault_set(fault, a, FAULT_MALFORMED_JSON, (struct str){0}, "%s",
+                  err.text);
+    return NULL;
+}
+
+/* Takes the next line that is not empty. */
+static bool line_next(struct str *rest, struct str *line)
+{
+    while (str_next(rest, '\n', line)) {
+        *line = str_trim(*line);
+        if (line->n > 0)
+            return true;
+    }
+    return false;
+}
+
+static size_t lines_count(struct str text)
+{
+    struct str line;
+    size_t n = 0;
+
+    while (line_next(&text, &line))
+        n++;
+    return n;
+}
+
+static bool wrapped_open(struct body *b, yyjson_val *root, struct fault *fault)
+{
+    struct str key;
+    yyjson_val *list = yyjson_obj_get(root, "metrics");
+
+    if (json_duplicate(root, &key))
+        return fault_set(fault, b->arena, FAULT_DUPLICATE_KEY, (struct str){0},
+                         "a name appears twice");
+    if (!list)
+        return fault_set(fault, b->arena, FAULT_MISSING_FIELD, STR("metrics"),
+                         "is required: {\"metrics\":[...]}");
+    if (!yyjson_arr_iter_init(list, &b->items))
+        return fault_set(fault, b->arena, FAULT_WRONG_TYPE, STR("metrics"),
+                         "must be an array");
+    b->count = yyjson_arr_size(list);
+    return true;
+}
+
+static bool forms_fault(struct body *b, unsigned forms, struct fault *fault)
+{
+    const char *wanted = "one JSON object";
+
+    if (forms & BODY_WRAPPED)
+        wanted = "{\"metrics\":[...]} or an array of objects";
+    else if (forms & BODY_ARRAY)
+        wanted = "a JSON object or an array of objects";
+    return fault_set(fault, b->arena, FAULT_WRONG_TYPE, (struct str){0},
+                     "the body must be %s", wanted);
+}
+
+bool body_open(struct body *b, struct arena *a, struct str text, bool lines,
+               unsigned forms, struct fault *fault)
+{
+    *b = (struct body){.arena = a, .text = text};
+    if (lines) {
+        assert(forms & BODY_LINES);
+        b->lines = text;
+        b->count = lines_count(text);
+        return true;
+    }
+    yyjson_val *root = text_parse(a, text, fault);
+    if (!root)
+        return false;
+    if (yyjson_is_arr(root) && (forms & BODY_ARRAY)) {
+        b->count = yyjson_arr_size(root);
+        return yyjson_arr_iter_init(root, &b->items);
+    }
+    if (yyjson_is_obj(root) && (forms & BODY_WRAPPED))
+        return wrapped_open(b, root, fault);
+    if (!yyjson_is_obj(root) || !(forms & BODY_ONE))
+        return forms_fault(b, forms, fault);
+    b->one = root;
+    b->count = 1;
+    return true;
+}
+
+bool body_next(struct body *b, struct body_item *item)
+{
+    if (b->next == b->count)
+        return false;
+    *item = (struct body_item){.index = b->next++};
+    if (b->one) {
+        item->value = b->one;
+        item->text = b->text;
+    } else if (b->lines.p) {
+        bool more = line_next(&b->lines, &item->text);
+        assert(more);
+        item->value = text_parse(b->arena, item->text, &item->fault);
+    } else {
+        item->value = yyjson_arr_iter_next(&b->items);
+    }
+    return true;
+}
+
+struct str body_item_text(const struct body *b, const struct body_item *item)
+{
+    AUTO_RELEASE(buf) json = {0};
+
+    if (item->text.p)
+        return item->text;
+    json_add_val(&json, item->value);
+    return arena_str(b->arena, buf_str(&json));
+}

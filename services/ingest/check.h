@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check.h - the rules that a record's parts must meet. Each check returns
+ * false after it said in fault what is wrong; the first fault wins. */
+#ifndef INGEST_CHECK_H
+#define INGEST_CHECK_H
+
+#include "common/json.h"
+#include "services/ingest/fault.h"
+
+/* Bounds of texts in bytes; they are the store's too. */
+enum {
+    CHECK_NAME_MAX = 200, /* metric names, reading names */
+    CHECK_LABEL_NAME_MAX = 128,
+    CHECK_LABEL_VALUE_MAX = 1024,
+    CHECK_ID_MAX = 128, /* device_id, site_id, msg_type, service, event id */
+    CHECK_LEVEL_MAX = 32,
+    CHECK_TEXT_MAX = 8192, /* text readings */
+    CHECK_MESSAGE_MAX = 65536,
+};
+
+struct rules {
+    int64_t past_us, future_us; /* the time window around received_at */
+    size_t labels_max, fields_max;
+};
+
+/* Who sends: copied from the key, lives as long as the request. */
+struct caller {
+    struct str tenant_id, key_id;
+    struct str device_id; /* p == NULL: any device of the tenant */
+};
+
+struct check {
+    struct arena *arena;
+    const struct rules *rules;
+    const struct caller *caller;
+    int64_t received_us;
+    struct fault fault;
+};
+
+/* The time of a record that came without one, until it is stamped. */
+#define CHECK_NO_TIME INT64_MIN
+
+/* An object without repeated keys. */
+bool check_object(struct check *c, struct str field, yyjson_val *v) MUST_USE;
+/* found[i] = the member called names[i]; NULL where absent or null. */
+void check_members(yyjson_val *object, const struct str *names, size_t count,
+                   yyjson_val **found);
+/* Length 1 to max, UTF-8 (the JSON reader saw to it), no NUL. */
+bool check_slice(struct check *c, struct str field, struct str s, size_t max)
+    MUST_USE;
+/* As check_slice, of a JSON text. */
+bool check_text(struct check *c, struct str field, yyjson_val *v, size_t max,
+                struct str *out) MUST_USE;
+/* As check_text; an absent value (NULL) gives an empty slice, p == NULL. */
+bool check_text_opt(struct check *c, struct str field, yyjson_val *v,
+                    size_t max, struct str *out) MUST_USE;
+/* RFC 3339 or epoch number, within the window; absent: CHECK_NO_TIME. v and
+ * alias are the values of "time" and "timestamp": only one may be there. */
+bool check_time(struct check *c, struct str field, yyjson_val *v,
+                yyjson_val *alias, int64_t *us) MUST_USE;
+/* The device a record speaks for: a key bound to a device fills in its own
+ * and refuses another. given and *out: p == NULL where there is none. */
+bool check_device(struct check *c, struct str field, struct str given,
+                  struct str *out) MUST_USE;
+/* No NUL in any text and no repeated key, at any depth. */
+bool check_tree(struct check *c, struct str field, yyjson_val *v) MUST_USE;
+/* "labels" and "host" make "labels.host"; in c's arena. */
+struct str check_path(struct check *c, const char *parent, struct str name);
+
+#endif

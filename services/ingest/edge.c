@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/ingest/edge.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/http.h"
+#include "services/ingest/event.h"
+#include "services/ingest/intake.h"
+#include "services/ingest/letter.h"
+#include "services/ingest/metric.h"
+#include "services/ingest/telemetry.h"
+
+static const struct intake_kind kinds[] = {
+    {"/api/v1/metrics/ingest", AT_METRICS, BODY_ONE, true, metric_parse},
+    {"/api/v1/metrics/ingest/batch", AT_METRICS,
+     BODY_WRAPPED | BODY_ARRAY | BODY_LINES, false, metric_parse},
+    {"/api/v1/telemetry", AT_TELEMETRY, BODY_ONE | BODY_ARRAY | BODY_LINES,
+     false, telemetry_parse},
+    {"/api/v1/events", AT_EVENTS, BODY_ONE | BODY_ARRAY | BODY_LINES, false,
+     event_parse},
+};
+enum { KIND_COUNT = ARRAY_LEN(kinds) };
+
+/* One kind as this edge serves it: the argument of its route. */
+struct endpoint {
+    struct edge *edge;
+    const struct intake_kind *kind;
+    struct counter *accepted;
+    struct counter *rejected[FAULT_COUNT];
+};
+
+struct edge {
+    struct endpoint endpoints[KIND_COUNT];
+    struct http_route routes[KIND_COUNT];
+    struct http_server *server;
+    struct kafka_producer *producer;
+    struct keys *keys;
+    struct pendings *pendings;
+    struct letters *letters;
+    struct stamp_clock stamps;
+    struct intake_shared shared;
+    _Atomic bool refusing, closed;
+};
+
+/* --- the gate: headers only ---------------------------------------------- */
+
+static bool refuse(struct http_request *r, int status, const char *code,
+                   const char *message)
+{
+    http_reply_error(r, status, code, message);
+    return false;
+}
+
+static bool refuse_for_now(struct http_request *r, const char *code,
+                           const char *message)
+{
+    answer_unavailable(r, code, message);
+    return false;
+}
+
+static bool refuse_closed(struct http_request *r)
+{
+    http_reply_header(r, "Connection", "close");
+    return refuse_for_now(r, "draining",
+                          "This server is stopping; send again.");
+}
+
+static bool is_lines(struct str media_type)
+{
+    return str_eq_nocase(media_type, STR("application/x-ndjson")) ||
+           str_eq_nocase(media_type, STR("application/ndjson")) ||
+           str_eq_nocase(media_type, STR("application/jsonl"));
+}
+
+static bool gate_media(struct http_request *r, const struct intake_kind *kind)
+{
+    struct str type = http_content_type(r);
+    struct str encoding = http_header(r, "Content-Encoding");
+
+    if (encoding.n > 0 && !str_eq_nocase(encoding, STR("identity")))
+        return refuse(r, 415, "unsupported_encoding",
+                      "Send the body without Content-Encoding.");
+    if (type.n == 0 || str_eq_nocase(type, STR("application/json")) ||
+        (is_lines(type) && (kind->forms & BODY_LINES)))
+        return true;
+    return refuse(r, 415, "unsupported_media_type",
+                  kind->forms & BODY_LINES
+                      ? "Send Content-Type: application/json, or "
+                        "application/x-ndjson for one record per line."
+                      : "Send Content-Type: application/json.");
+}
+
+static bool gate_key(struct http_request *r, struct edge *e)
+{
+    struct arena *a = http_arena(r);
+    struct caller *caller = arena_zalloc(a, 1, sizeof *caller);
+    unsigned scopes = 0;
+    struct str key = key_from_headers(http_header(r, "Authorization"),
+                                      http_header(r, "X-API-Key"));
+
+    switch (keys_find(e->keys, key, a, caller, &scopes)) {
+    case KEYS_NOT_READY:
+        return refuse_for_now(r, "not_ready", "The API keys are not read yet.");
+    case KEYS_UNKNOWN:
+        http_reply_header(r, "WWW-Authenticate", "Bearer");
+        return key.n == 0 ? refuse(r, 401, "no_key",
+                                   "Send Authorization: Bearer <key>.")
+                          : refuse(r, 401, "unknown_key",
+                                   "The key is unknown, revoked or expired.");
+    case KEYS_FOUND:
+        break;
+    }
+    if (!(scopes & SCOPE_WRITE))
+        return refuse(r, 403, "scope_missing",
+                      "The key has not the scope write.");
+    http_set_data(r, caller);
+    return true;
+}
+
+static bool edge_gate(struct http_request *r, void *arg)
+{
+    struct endpoint *endpoint = arg;
+    struct edge *e = endpoint->edge;
+
+    if (atomic_load(&e->closed))
+        return refuse_closed(r);
+    return gate_key(r, e) && gate_media(r, endpoint->kind);
+}
+
+/* --- the request --------------------------------------------------------- */
+
+static void rejects_count(const struct endpoint *endpoint,
+                          const struct rejects *rejects)
+{
+    for (size_t i = 0; i < rejects->count; i++)
+        counter_add(endpoint->rejected[rejects->items[i].fault.code], 1);
+}
+
+static void letters_add(struct edge *e, const struct intake *in)
+{
+    struct str type = http_content_type(in->request);
+    struct letter_origin origin = {
+        .caller = in->check.caller,
+        .endpoint = str_of(in->kind->path),
+        .content_type = type.n > 0 ? type : STR("application/json"),
+        .received_us = in->check.received_us,
+    };
+
+    letters_write(e->letters, &origin, &in->rejects, in->worker->codec,
+                  &in->worker->letters);
+}
+
+/* Hands one parcel to Kafka; returns how many records it did not take. */
+static size_t parcel_send(struct edge *e, enum topic topic, struct parcel *p,
+                          struct pending *tag)
+{
+    if (p->count == 0)
+        return 0;
+    return p->count - kafka_producer_send(e->producer, topic,
+                                          parcel_seal(p, tag), p->count);
+}
+
+static void intake_send(struct edge *e, const struct intake *in,
+                        const struct answer *answer)
+{
+    struct worker *w = in->worker;
+    struct pending *pending = NULL;
+
+    switch (pending_admit(e->pendings, in->request, answer,
+                          w->records.count + w->letters.count,
+                          w->records.bytes.n + w->letters.bytes.n, &pending)) {
+    case ADMISSION_CLOSED:
+        refuse_closed(in->request);
+        return;
+    case ADMISSION_FULL:
+        answer_unavailable(in->request, "overloaded",
+                           "Too much is waiting for Kafka; send again later.");
+        return;
+    case ADMITTED:
+        break;
+    }
+    size_t unsent = parcel_send(e, in->kind->topic, &w->records, pending);
+    unsent += parcel_send(e, AT_DEADLETTER, &w->letters, pending);
+    pending_sent(pending, unsent);
+}
+
+static void intake_finish(struct endpoint *endpoint, struct intake *in)
+{
+    if (in->too_many) {
+        char text[96];
+        snprintf(text, sizeof text, "%zu records in one request, at most %zu.",
+                 in->total, in->shared->records_max);
+        http_reply_error(in->request, 413, "too_many_records", text);
+        return;
+    }
+    rejects_count(endpoint, &in->rejects);
+    letters_add(endpoint->edge, in);
+    struct answer answer = intake_answer(in);
+    answer.counter = endpoint->accepted;
+    intake_send(endpoint->edge, in, &answer);
+}
+
+static bool is_strict(struct http_request *r)
+{
+    struct str value = http_query(r, "strict");
+
+    return str_is(value, "1") || str_is(value, "true");
+}
+
+static void edge_handle(struct http_request *r, void *arg)
+{
+    struct endpoint *endpoint = arg;
+    struct edge *e = endpoint->edge;
+
+    if (atomic_load(&e->refusing)) {
+        answer_unavailable(r, "kafka_unavailable",
+                           "Kafka is not reachable; send again later.");
+        return;
+    }
+    struct worker *w = worker_mine();
+    parcel_reset(&w->records);
+    parcel_reset(&w->letters);
+    AUTO_RELEASE(intake)
+    in = {
+        .shared = &e->shared,
+        .kind = endpoint->kind,
+        .request = r,
+        .worker = w,
+        .check = {.arena = http_arena(r),
+                  .rules = &e->shared.rules,
+                  .caller = http_data(r),
+                  .received_us = http_received_us(r)},
+        .strict = is_strict(r),
+    };
+    intake_read(&in, http_body(r), is_lines(http_content_type(r)));
+    intake_finish(endpoint, &in);
+}
+
+/* --- life ---------------------------------------------------------------- */
+
+static void endpoint_init(struct endpoint *endpoint, struct edge *e,
+                          const struct intake_kind *kind, struct metrics *m)
+{
+    endpoint->edge = e;
+    endpoint->kind = kind;
+    endpoint->accepted =
+        metrics_counter(m, "pulse_ingest_records_accepted_total",
+                        "Records acknowledged by Kafka and so by us.",
+                        "endpoint", kind->path, NULL);
+    for (int code = FAULT_NONE + 1; code < FAULT_COUNT; code++)
+        endpoint->rejected[code] = metrics_counter(
+            m, "pulse_ingest_records_rejected_total",
+            "Records rejected, by the code the client got.", "endpoint",
+            kind->path, "code", fault_name((enum fault_code)code), NULL);
+}
+
+static struct http_server *server_new(struct edge *e,
+                                      const struct edge_options *options,
+                                      struct err *err)
+{
+    const struct ingest_settings *s = options->settings;
+
+    for (size_t i = 0; i < KIND_COUNT; i++)
+        e->routes[i] = (struct http_route){
+            .method = "POST",
+            .path = kinds[i].path,
+            .handle = edge_handle,
+            .gate = edge_gate,
+            .arg = &e->endpoints[i],
+            .body_max = (size_t)s->body_bytes_max,
+        };
+    return http_server_new(
+        &(struct http_options){
+            .listen = s->listen,
+            .threads = (int)s->threads,
+            .connections_max = (int)s->connections_max,
+            .connections_per_address_max = (int)s->connections_per_address_max,
+            .idle_timeout_s = (int)(s->idle_timeout_ms / 1000),
+            .request_timeout_s = (int)(s->request_timeout_ms / 1000),
+            .routes = e->routes,
+            .route_count = KIND_COUNT,
+            .metrics = options->metrics,
+            .metrics_prefix = "pulse_ingest",
+        },
+        err);
+}
+
+struct edge *edge_new(const struct edge_options *options, struct err *err)
+{
+    const struct ingest_settings *s = options->settings;
+    AUTO(edge) e = xcalloc(1, sizeof *e);
+
+    e->producer = options->producer;
+    e->keys = options->keys;
+    e->pendings = options->pendings;
+    e->letters = letters_new(&(struct letters_options){
+        .rate_bytes = s->deadletter_rate_bytes,
+        .burst_bytes = s->deadletter_burst_bytes,
+        .metrics = options->metrics,
+    });
+    e->shared = (struct intake_shared){
+        .rules = {.past_us = s->time_past_ms * 1000,
+                  .future_us = s->time_future_ms * 1000,
+                  .labels_max = (size_t)s->labels_max,
+                  .fields_max = (size_t)s->fields_max},
+        .records_max = (size_t)s->records_max,
+        .message_bytes_max = (size_t)s->message_bytes_max,
+        .stamps = &e->stamps,
+    };
+    for (size_t i = 0; i < KIND_COUNT; i++)
+        endpoint_init(&e->endpoints[i], e, &kinds[i], options->metrics);
+    e->server = server_new(e, options, err);
+    return e->server ? MOVE(e) : NULL;
+}
+
+void edge_free(struct edge *e)
+{
+    if (!e)
+        return;
+    http_server_free(e->server);
+    letters_free(e->letters);
+    free(e);
+}
+
+void edge_refuse(struct edge *e, bool refusing)
+{
+    atomic_store(&e->refusing, refusing);
+}
+
+void edge_close(struct edge *e)
+{
+    if (atomic_exchange(&e->closed, true))
+        return;
+    pendings_close(e->pendings);
+    http_server_quiesce(e->server);
+}

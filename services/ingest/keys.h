@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keys.h - the API keys the edge knows: a snapshot of the table, read again
+ * every few seconds by a thread of its own. While PostgreSQL is away the last
+ * snapshot goes on serving. */
+#ifndef INGEST_KEYS_H
+#define INGEST_KEYS_H
+
+#include "common/metrics.h"
+#include "common/pulse/keyring.h"
+#include "common/service.h"
+#include "services/ingest/check.h"
+
+struct keys; /* any thread */
+
+struct keys_options {
+    const char *postgres_url;
+    int64_t refresh_ms;
+    struct service_need *need; /* set with the first snapshot */
+    struct metrics *metrics;
+};
+
+/* Starts the thread. */
+struct keys *keys_new(const struct keys_options *options) MUST_USE;
+void keys_free(struct keys *k); /* ends the thread */
+DEFINE_AUTO(keys)
+
+enum keys_answer { KEYS_FOUND, KEYS_UNKNOWN, KEYS_NOT_READY };
+/* Fills *caller (copies in a) and *scopes when found. */
+enum keys_answer keys_find(struct keys *k, struct str presented,
+                           struct arena *a, struct caller *caller,
+                           unsigned *scopes);
+
+#endif

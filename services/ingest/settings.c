@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/ingest/settings.h"
+
+#include "common/pulse/topology.h"
+
+struct settings shared_settings;
+struct ingest_settings ingest_settings;
+
+#define AT(field) offsetof(struct ingest_settings, field)
+
+static const struct conf_item items[] = {
+    {"PULSE_INGEST_LISTEN", CONF_TEXT, AT(listen), "127.0.0.1:" PORT_INGEST, 0,
+     0, NULL, "Address and port devices and agents post to."},
+    SETTINGS_ADMIN_ITEM("INGEST", PORT_ADMIN_INGEST, struct ingest_settings,
+                        admin_listen),
+    {"PULSE_INGEST_THREADS", CONF_INT, AT(threads), "2", 1, 64, NULL,
+     "Threads that read requests, check and encode records."},
+    {"PULSE_INGEST_CONNECTIONS", CONF_INT, AT(connections_max), "4096", 1,
+     1000000, NULL, "Connections at once; more are not accepted."},
+    {"PULSE_INGEST_CONNECTIONS_PER_ADDRESS", CONF_INT,
+     AT(connections_per_address_max), "0", 0, 1000000, NULL,
+     "Connections at once from one address; 0 means no limit."},
+    {"PULSE_INGEST_IDLE_TIMEOUT", CONF_DURATION, AT(idle_timeout_ms), "60s",
+     1000, 3600e3, NULL, "A keep-alive connection idle for this long ends."},
+    {"PULSE_INGEST_REQUEST_TIMEOUT", CONF_DURATION, AT(request_timeout_ms),
+     "10s", 1000, 600e3, NULL,
+     "Time from a request's first byte to the end of its body, then 408."},
+    {"PULSE_INGEST_BODY_BYTES", CONF_BYTES, AT(body_bytes_max), "8m", 1024,
+     1 << 30, NULL, "Largest body of a request, in bytes; larger is 413."},
+    {"PULSE_INGEST_RECORDS", CONF_INT, AT(records_max), "10000", 1, 1000000,
+     NULL, "Most records in one request; more is 413."},
+    {"PULSE_INGEST_INFLIGHT_RECORDS", CONF_INT, AT(inflight_records_max),
+     "100000", 1, 10000000, NULL,
+     "Records waiting for Kafka's acknowledgement at once, then 503."},
+    {"PULSE_INGEST_INFLIGHT_BYTES", CONF_BYTES, AT(inflight_bytes_max), "32m",
+     1 << 20, 4e9, NULL,
+     "Bytes waiting for Kafka's acknowledgement at once, then 503."},
+    {"PULSE_INGEST_MESSAGE_TIMEOUT", CONF_DURATION, AT(message_timeout_ms),
+     "8s", 1000, 300e3, NULL,
+     "Kafka must acknowledge a record within this, else 503; keep it below "
+     "the clients' own timeout."},
+    {"PULSE_INGEST_LINGER", CONF_DURATION, AT(linger_ms), "5ms", 0, 1000, NULL,
+     "How long records are gathered before they go to Kafka."},
+    {"PULSE_INGEST_MESSAGE_BYTES", CONF_BYTES, AT(message_bytes_max), "1000000",
+     1024, 100e6, NULL,
+     "Largest encoded record; the topics' max.message.bytes must allow it."},
+    {"PULSE_INGEST_KEYS_REFRESH", CONF_DURATION, AT(keys_refresh_ms), "2s", 100,
+     60e3, NULL, "How often the API keys are read from PostgreSQL."},
+    {"PULSE_INGEST_TIME_PAST", CONF_DURATION, AT(time_past_ms), "7d", 1000,
+     3650 * 86400e3, NULL, "A record may be this much older than now."},
+    {"PULSE_INGEST_TIME_FUTURE", CONF_DURATION, AT(time_future_ms), "10m", 0,
+     86400e3, NULL, "A record may be this much ahead of now."},
+    {"PULSE_INGEST_LABELS", CONF_INT, AT(labels_max), "32", 1, 256, NULL,
+     "Most labels of one metric, the source among them."},
+    {"PULSE_INGEST_FIELDS", CONF_INT, AT(fields_max), "256", 1, 4096, NULL,
+     "Most readings in one telemetry message."},
+    {"PULSE_INGEST_DEADLETTER_RATE", CONF_BYTES, AT(deadletter_rate_bytes),
+     "256k", 0, 1e9, NULL,
+     "Bytes of rejected records a tenant may have kept, per second."},
+    {"PULSE_INGEST_DEADLETTER_BURST", CONF_BYTES, AT(deadletter_burst_bytes),
+     "8m", 0, 4e9, NULL,
+     "Bytes of rejected records a tenant may have kept at one go."},
+};
+
+/* A whole request must fit the budget, or it could never be admitted. */
+static bool settings_agree(struct err *err)
+{
+    const struct ingest_settings *s = &ingest_settings;
+
+    if (s->inflight_records_max < s->records_max) {
+        err_set(err, ERR_INPUT,
+                "PULSE_INGEST_INFLIGHT_RECORDS (%lld) must not be below "
+                "PULSE_INGEST_RECORDS (%lld)",
+                (long long)s->inflight_records_max, (long long)s->records_max);
+        return false;
+    }
+    if (s->inflight_bytes_max < s->body_bytes_max) {
+        err_set(err, ERR_INPUT,
+                "PULSE_INGEST_INFLIGHT_BYTES (%lld) must not be below "
+                "PULSE_INGEST_BODY_BYTES (%lld)",
+                (long long)s->inflight_bytes_max, (long long)s->body_bytes_max);
+        return false;
+    }
+    return true;
+}
+
+const struct conf_program *ingest_program(void)
+{
+    static struct conf_group groups[2];
+    static const struct conf_program program = {
+        .name = "pulse-ingest",
+        .summary = "Takes metrics, telemetry and events over HTTP and answers "
+                   "once Kafka holds them.",
+        .groups = groups,
+        .group_count = ARRAY_LEN(groups),
+        .check = settings_agree,
+    };
+
+    groups[0] = settings_group(&shared_settings);
+    groups[1] = (struct conf_group){"The edge", items, ARRAY_LEN(items),
+                                    &ingest_settings};
+    return &program;
+}
+
+struct kafka_producer_options ingest_producer(kafka_report_fn *report)
+{
+    const struct ingest_settings *s = &ingest_settings;
+
+    return (struct kafka_producer_options){
+        .brokers = shared_settings.kafka_brokers,
+        .client_id = "pulse-ingest",
+        .topics = topic_names,
+        .topic_count = TOPIC_COUNT,
+        .message_timeout_ms = s->message_timeout_ms,
+        .linger_ms = s->linger_ms,
+        /* Above the edge's own budget, so that this never refuses. */
+        .queue_messages = s->inflight_records_max * 2,
+        .queue_bytes = s->inflight_bytes_max * 2,
+        .message_bytes_max = s->message_bytes_max,
+        .report = report,
+    };
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* settings.h - what an operator may set of the edge. */
+#ifndef INGEST_SETTINGS_H
+#define INGEST_SETTINGS_H
+
+#include "common/kafka_producer.h"
+#include "common/pulse/settings.h"
+
+struct ingest_settings {
+    const char *listen, *admin_listen;
+    int64_t threads;
+    int64_t connections_max, connections_per_address_max;
+    int64_t idle_timeout_ms, request_timeout_ms;
+    int64_t body_bytes_max, records_max;
+    int64_t inflight_records_max, inflight_bytes_max;
+    int64_t message_timeout_ms, linger_ms, message_bytes_max;
+    int64_t keys_refresh_ms;
+    int64_t time_past_ms, time_future_ms;
+    int64_t labels_max, fields_max;
+    int64_t deadletter_rate_bytes, deadletter_burst_bytes;
+};
+
+extern struct settings shared_settings;
+extern struct ingest_settings ingest_settings;
+/* The program with both; ready for conf_main. */
+const struct conf_program *ingest_program(void);
+/* The producer they ask for; its topics are topic_names. */
+struct kafka_producer_options ingest_producer(kafka_report_fn *report);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker.h - what one server thread keeps from request to request. */
+#ifndef INGEST_WORKER_H
+#define INGEST_WORKER_H
+
+#include "services/ingest/parcel.h"
+
+struct worker {
+    struct record_codec *codec;
+    struct parcel records; /* for the endpoint's topic */
+    struct parcel letters; /* for the dead letters' topic */
+    struct buf text;
+};
+
+/* The calling thread's, made at first use, freed when the thread ends.
+ * Reset by the caller. */
+struct worker *worker_mine(void);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/ingest/stamp.h"
+
+#include "tests/unit/ingest/judge.h"
+
+static void one_us_per_record_of_a_key(void **state)
+{
+    struct stamp_clock clock = {0};
+    AUTO_RELEASE(stamp) s;
+
+    (void)state;
+    stamp_init(&s, &clock, 1000, 5);
+    assert_int_equal(stamp_next(&s, STR("a")), 1000);
+    assert_int_equal(stamp_next(&s, STR("a")), 1001);
+    assert_int_equal(stamp_next(&s, STR("b")), 1000);
+    assert_int_equal(stamp_next(&s, STR("a")), 1002);
+    assert_int_equal(stamp_next(&s, STR("b")), 1001);
+}
+
+static void never_twice_in_one_process(void **state)
+{
+    struct stamp_clock clock = {0};
+    AUTO_RELEASE(stamp) many;
+    struct stamp one;
+
+    (void)state;
+    stamp_init(&many, &clock, 1000, 3);
+    stamp_next(&many, STR("a"));
+    /* Same µs, then a wall clock that went back. */
+    stamp_init(&one, &clock, 1000, 1);
+    assert_int_equal(stamp_next(&one, STR("a")), 1003);
+    stamp_init(&one, &clock, 500, 1);
+    assert_int_equal(stamp_next(&one, STR("a")), 1004);
+    stamp_init(&one, &clock, 2000, 1);
+    assert_int_equal(stamp_next(&one, STR("a")), 2000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_us_per_record_of_a_key),
+        cmocka_unit_test(never_twice_in_one_process),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
