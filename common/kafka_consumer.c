@@ -329,6 +329,18 @@ static bool take(struct kafka_consumer *c, struct kafka_event *event)
     }
 }
 
+/* The fd stays readable until the queue was seen empty: one system call for
+ * many events, and what comes after the drain is found by the second look. */
+static rd_kafka_event_t *next_event(struct kafka_consumer *c)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(c->queue, 0);
+    if (event == NULL) {
+        kafka_wake_drain(c->fd);
+        event = rd_kafka_queue_poll(c->queue, 0);
+    }
+    return event;
+}
+
 bool kafka_consumer_poll(struct kafka_consumer *c, struct kafka_event *event)
 {
     struct err err = {0};
@@ -336,18 +348,15 @@ bool kafka_consumer_poll(struct kafka_consumer *c, struct kafka_event *event)
     if (!finish_revoke(c, &err)) {
         log_warn("kafka_rebalance_failed", LOG_ERR(&err));
     }
-    kafka_wake_drain(c->fd);
-    for (;;) {
+    do {
         drop_event(c);
-        c->event = rd_kafka_queue_poll(c->queue, 0);
+        c->event = next_event(c);
         if (c->event == NULL) {
             return false;
         }
         *event = (struct kafka_event){0};
-        if (take(c, event)) {
-            return true;
-        }
-    }
+    } while (!take(c, event));
+    return true;
 }
 
 bool kafka_consumer_assign(struct kafka_consumer *c,

@@ -59,7 +59,7 @@ struct kafka_consumer *kafka_consumer_new(
 void kafka_consumer_free(struct kafka_consumer *c);
 DEFINE_AUTO(kafka_consumer)
 
-/* Readable when there may be events; poll until false. */
+/* Readable while there may be events: until a poll returned false. */
 int kafka_consumer_fd(const struct kafka_consumer *c);
 /* The next event, without waiting. Everything *event points at is valid until
  * the next poll. Must be called at least every max_poll_interval_ms. */
