@@ -63,7 +63,7 @@ check-cppcheck: $(GEN_HEADERS)
 	    --suppress=unusedStructMember $(PLAIN_C)
 
 check-shellcheck:
-	@shellcheck -- $(SCRIPTS)
+	@shellcheck -x -- $(SCRIPTS)
 
 check-ruff:
 	@ruff check --no-cache --quiet -- $(PYTHON)

@@ -1,10 +1,20 @@
 # Outside the sandbox: every target is the same target inside.
 
 TARGETS := test unit db-test e2e check bench fuzz build clean format docs
-LIVE    := up down status logs
 # What was given on the command line (V=1, ARGS=..., -j4) goes along.
 GIVEN = $(filter -j%,$(MFLAGS)) $(MAKEOVERRIDES)
 
 $(TARGETS):
 	@./sandbox make $@ $(GIVEN)
 .PHONY: $(TARGETS)
+
+up:
+	@deploy/local/up
+down:
+	@PURGE=$(PURGE) deploy/local/down
+status:
+	@./sandbox --status pulse || { echo "Pulse is not up: make up"; exit 1; }
+	@./sandbox --join pulse deploy/local/stack status
+logs:
+	@tail -n 50 -F $(if $(ARGS),$(ARGS:%=.state/logs/%.log),.state/logs/*.log)
+.PHONY: up down status logs
