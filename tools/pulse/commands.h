@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* commands.h - every command; each is defined in the file of its noun. */
+#ifndef TOOLS_PULSE_COMMANDS_H
+#define TOOLS_PULSE_COMMANDS_H
+
+#include "tools/pulse/call.h"
+
+extern const struct command topics_apply_command;
+extern const struct command tail_command;
+extern const struct command status_command;
+extern const struct command ledger_command;
+extern const struct command key_create_command;
+extern const struct command key_list_command;
+extern const struct command key_revoke_command;
+extern const struct command rule_create_command;
+extern const struct command rule_list_command;
+extern const struct command channel_create_command;
+extern const struct command channel_list_command;
+
+#endif
