@@ -262,6 +262,7 @@ def test_an_incident_with_its_story(stack, keys, api):
     assert [(t["attempt"], t["status"], t["error"])
             for t in sent[0]["attempts"]] == [(1, 500, "status 500"),
                                               (2, 200, None)]
+    assert all(when(t["started_at"]) for t in sent[0]["attempts"])
     # another tenant's is not there
     refused(stack.get(f"/api/v1/incidents/{identity}", keys["b"]), 404,
             "unknown_incident")
