@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One writer, healthy servers: what becomes of every kind of message."""
+
+import pytest
+from harness.records import (Injector, encode, event, metric, now_us,
+                             telemetry)
+from harness.wait import wait_until
+
+
+@pytest.fixture(scope="module")
+def writer(stack):
+    return stack.start("writer", PULSE_WRITER_SESSION_TIMEOUT="6s")
+
+
+@pytest.fixture(scope="module")
+def inject(stack):
+    return Injector(stack.kafka.brokers)
+
+
+def consumed(stack):
+    """Messages accounted for, all topics; the ledger must always balance."""
+    with stack.db.connect() as c:
+        found = c.execute("SELECT coalesce(sum(consumed), 0)::int8,"
+                          " coalesce(sum(abs(unaccounted)), 0)::int8"
+                          " FROM store.ledger").fetchone()
+    assert found[1] == 0, "the ledger does not balance"
+    return found[0]
+
+
+def sums(stack, topic):
+    """(stored, duplicate, dead, gap) of a topic."""
+    return stack.db.rows(
+        "SELECT sum(stored)::int8, sum(duplicate)::int8, sum(dead)::int8,"
+        " sum(gap)::int8 FROM store.ledger WHERE topic = %s", (topic,))[0]
+
+
+class Delta:
+    """Sends, waits until the writer is through, tells what was added."""
+
+    def __init__(self, stack, inject):
+        self.stack, self.inject = stack, inject
+
+    def __call__(self, name, *records, **where):
+        topic = {"Metric": "pulse.metrics", "Telemetry": "pulse.telemetry",
+                 "Event": "pulse.events",
+                 "DeadLetter": "pulse.deadletter"}.get(name, name)
+        before, base = sums(self.stack, topic), consumed(self.stack)
+        if name == topic:
+            for value in records:
+                self.inject.send_bytes(topic, value, **where)
+        else:
+            self.inject.send(name, *records, **where)
+        self.inject.flush()
+        wait_until(lambda: consumed(self.stack) >= base + len(records), 30,
+                   f"{len(records)} messages are consumed")
+        after = sums(self.stack, topic)
+        return tuple(a - b for a, b in zip(after, before))
+
+
+@pytest.fixture(scope="module")
+def send(stack, writer, inject):
+    wait_until(lambda: len(stack.db.rows(
+        "SELECT FROM store.consumer_offset")) == 21, 30, "all claimed")
+    return Delta(stack, inject)
+
+
+def letters(stack, reason):
+    return stack.db.rows(
+        "SELECT tenant_id, stage, device_id, topic, part, off, payload"
+        " FROM dead_letters WHERE reason = %s ORDER BY id", (reason,))
+
+
+def samples(stack, name, tenant="acme"):
+    return stack.db.rows(
+        "SELECT s.labels, (extract(epoch FROM time) * 1000000)::int8, value"
+        " FROM store.samples JOIN store.series s USING (series_id)"
+        " WHERE tenant_id = %s AND s.name = %s ORDER BY 2, 3", (tenant, name))
+
+
+def test_a_metric_is_stored_once(stack, send):
+    t = now_us()
+    assert send("Metric", metric("cpu", 1.5, t, host="a")) == (1, 0, 0, 0)
+    assert samples(stack, "cpu") == [({"host": "a"}, t, 1.5)]
+    assert send("Metric", metric("cpu", 1.5, t, host="a")) == (0, 1, 0, 0)
+    assert len(samples(stack, "cpu")) == 1
+
+
+def test_another_value_at_the_same_time_is_a_conflict(stack, send):
+    t = now_us()
+    assert send("Metric", metric("load", 1, t)) == (1, 0, 0, 0)
+    other = metric("load", 2, t)
+    assert send("Metric", other) == (0, 0, 1, 0)
+    assert samples(stack, "load") == [({}, t, 1.0)]
+    found = letters(stack, "conflict")[-1]
+    assert found[:2] == ("acme", "writer") and found[3] == "pulse.metrics"
+    assert bytes(found[6]) == encode("Metric", other)
+
+
+def test_repeats_inside_a_batch(stack, send):
+    """Sent in one go, they meet in one batch; the first stays."""
+    t = now_us()
+    records = [metric("rep", 1, t), metric("rep", 1, t), metric("rep", 2, t),
+               metric("rep", 3, t + 1), metric("rep", 1, t)]
+    assert send("Metric", *records) == (2, 2, 1, 0)
+    assert samples(stack, "rep") == [({}, t, 1.0), ({}, t + 1, 3.0)]
+    device = [telemetry("rep", t, x=1.0, y="a"),
+              telemetry("rep", t, y="a", x=1.0),
+              telemetry("rep", t, y="b", x=1.0, z=4.0)]
+    assert send("Telemetry", *device) == (1, 1, 1, 0)
+    # Of a message that is a dead letter nothing is stored.
+    assert samples(stack, "z") == []
+
+
+def test_out_of_order_and_many(stack, send, writer):
+    t, count = now_us(), 3000
+    order = [(i * 7919) % count for i in range(count)]
+    assert send("Metric", *[metric("many", float(i), t + i) for i in order]
+                ) == (count, 0, 0, 0)
+    assert [v for _, _, v in samples(stack, "many")] == [
+        float(i) for i in range(count)]
+    # All of it again, and once more behind it: nothing new but the last.
+    again = [metric("many", float(i), t + i) for i in range(count + 1)]
+    assert send("Metric", *again) == (1, count, 0, 0)
+
+
+def test_newer_rows_go_directly(stack, send, writer):
+    """Once a series is known, only what may be there already is staged."""
+    t = now_us()
+    send("Metric", metric("known", 0.0, t))
+    staged = writer.metric("pulse_writer_staged_rows_total", table="samples")
+    assert send("Metric", *[metric("known", 1.0, t + i)
+                            for i in range(1, 500)]) == (499, 0, 0, 0)
+    assert writer.metric("pulse_writer_staged_rows_total",
+                         table="samples") == staged
+    assert send("Metric", metric("known", 0.0, t)) == (0, 1, 0, 0)
+    assert writer.metric("pulse_writer_staged_rows_total",
+                         table="samples") == staged + 1
+
+
+def test_a_row_the_writer_did_not_know_of(stack, send, writer):
+    """Somebody else stored a newer row: the COPY fails on it, and the batch is
+    written again through staging; good neighbours stay good."""
+    t = now_us()
+    send("Metric", metric("blind", 0.0, t), metric("near", 0.0, t))
+    stack.db.execute(
+        "INSERT INTO store.samples SELECT to_timestamp(0) + %s * interval"
+        " '1 microsecond', series_id, 7 FROM store.series WHERE name = 'blind'",
+        (t + 5,))
+    redone = writer.metric("pulse_writer_batches_redone_total")
+    assert send("Metric", metric("near", 1.0, t + 5),
+                metric("blind", 7.0, t + 5), metric("near", 2.0, t + 6),
+                ) == (2, 1, 0, 0)
+    assert writer.metric("pulse_writer_batches_redone_total") > redone
+    assert samples(stack, "blind") == [({}, t, 0.0), ({}, t + 5, 7.0)]
+    assert len(samples(stack, "near")) == 3
+
+
+def test_telemetry_and_its_numbers(stack, send):
+    t = now_us()
+    assert send("Telemetry", telemetry(
+        "d1", t, site="s1", seq=9, temp=21.5, count=2**53, door=True,
+        mode="a\"b\\")) == (1, 0, 0, 0)
+    assert stack.db.rows(
+        "SELECT tenant_id, device_id, site_id, msg_type, seq, metrics"
+        " FROM store.telemetry WHERE device_id = 'd1'") == [
+        ("acme", "d1", "s1", "telemetry", 9, {
+            "temp": 21.5, "count": 2**53, "door": True, "mode": 'a"b\\'})]
+    labels = {"device_id": "d1", "site_id": "s1"}
+    assert samples(stack, "temp") == [(labels, t, 21.5)]
+    assert samples(stack, "count") == [(labels, t, float(2**53))]
+    assert samples(stack, "door") == samples(stack, "mode") == []
+
+
+def test_the_same_device_id_of_two_tenants_is_two_devices(stack, send):
+    t = now_us()
+    assert send("Telemetry", telemetry("twin", t, v=1.0),
+                telemetry("twin", t, tenant="other", v=2.0)) == (2, 0, 0, 0)
+    assert samples(stack, "v") == [({"device_id": "twin"}, t, 1.0)]
+    assert samples(stack, "v", "other") == [({"device_id": "twin"}, t, 2.0)]
+
+
+def test_events_are_archived_once(stack, send):
+    t = now_us()
+    first = event("e1", t, level="error", attributes='{"code": 7}')
+    assert send("Event", first, first, event("e2", t)) == (2, 1, 0, 0)
+    assert send("Event", first) == (0, 1, 0, 0)
+    rows = stack.db.rows("SELECT data, topic, off FROM store.raw_events"
+                         " WHERE id = 'e1'")
+    assert len(rows) == 1 and rows[0][1] == "pulse.events"
+    assert rows[0][0] == {"kind": "log", "level": "error", "service": "web",
+                          "msg": "hello", "attributes": {"code": 7}}
+
+
+def test_bad_bytes_are_dead_letters_and_neighbours_are_not(stack, send):
+    t = now_us()
+    good = encode("Metric", metric("between", 1.0, t))
+    bad = [b"", b"rubbish", b"\xc3\x01" + bytes(20), good[:-1], good + b"x",
+           encode("Telemetry", telemetry("d", t))]
+    assert send("pulse.metrics", bad[0], bad[1], good, *bad[2:],
+                partition=2) == (1, 0, len(bad), 0)
+    kept = letters(stack, "undecodable") + letters(stack, "wrong_record")
+    assert {bytes(k[6]) for k in kept} == set(bad)
+    assert all(k[3:5] == ("pulse.metrics", 2) for k in kept)
+
+
+def test_a_row_the_database_refuses_is_found(stack, send):
+    """jsonb takes no \\u0000: bisected out of its batch."""
+    t = now_us()
+    batch = [event(f"n{i}", t) for i in range(200)]
+    bad = [17, 18, 150]
+    for i in bad:
+        batch[i]["attributes"] = '{"a": "\\u0000"}'
+    assert send("Event", *batch) == (197, 0, 3, 0)
+    assert [bytes(p[6]) for p in letters(stack, "unstorable")] == [
+        encode("Event", batch[i]) for i in bad]
+    assert stack.db.value("SELECT count(*) FROM store.raw_events"
+                          " WHERE id LIKE 'n%%'", ()) == 197
+
+
+def test_the_series_limit_of_a_tenant(stack, send):
+    """Over it: metrics are dead letters, telemetry keeps its row."""
+    stack.db.execute("INSERT INTO tenants (tenant_id, name, limits) VALUES"
+                     " ('small', 'Small', '{\"series\": 2}')")
+    t = now_us()
+    assert send("Metric", *[metric("m", 1.0, t, tenant="small", n=str(i))
+                            for i in range(5)]) == (2, 0, 3, 0)
+    assert len(letters(stack, "series_limit")) == 3
+    assert send("Telemetry", telemetry("d", t, tenant="small", x=1.0)
+                ) == (1, 0, 0, 0)
+    assert samples(stack, "x", "small") == []
+
+
+def test_dead_letters_of_the_edge_are_kept(stack, send):
+    t = now_us()
+    letter = {"tenant_id": "acme", "stage": "ingest", "endpoint": "/x",
+              "key_id": "k", "device_id": None, "reason": "invalid_utf8",
+              "detail": "field name", "content_type": "application/json",
+              "payload": b"\x00\xff", "topic": None, "partition": None,
+              "offset": None, "received_at": t, "failed_at": t}
+    assert send("DeadLetter", letter) == (1, 0, 0, 0)
+    assert send("DeadLetter", {**letter, "stage": "kitchen"}) == (0, 0, 1, 0)
+    found = letters(stack, "invalid_utf8")
+    assert found == [("acme", "ingest", None, None, None, None, b"\x00\xff")]
+
+
+def test_impossible_times(stack, send):
+    assert send("Metric", metric("when", 1.0, -1),
+                metric("when", 1.0, 2**63 - 1), metric("when", 1.0, 0),
+                ) == (1, 0, 2, 0)
+
+
+def test_lag_and_batches_are_measured(writer, send):
+    assert writer.metric("pulse_writer_lag_seconds_count") > 0
+    assert writer.metric("pulse_writer_batches_total") > 0
+    assert writer.metric("pulse_writer_rows_total", table="samples",
+                         verdict="stored") > 3000
+    assert writer.metric("pulse_writer_dead_letters_total",
+                         reason="conflict") >= 2
+    assert writer.metric("pulse_writer_partitions", state="held") == 21
