@@ -94,8 +94,9 @@ DEFINE_AUTO(record_codec)
  * is not finite, or an id or name is empty. */
 bool record_encode(struct record_codec *c, const struct record *r,
                    struct buf *out, struct err *err) MUST_USE;
-/* Everything in *r is copied into a. ERR_INPUT: unknown schema, bad bytes, or
- * what record_encode refuses. */
+/* Everything in *r is copied into a. A metric's labels are those of its series
+ * (metric_labels): no reader needs to look at source. ERR_INPUT: unknown
+ * schema, bad bytes, or what record_encode refuses. */
 bool record_decode(struct record_codec *c, struct str message, struct arena *a,
                    struct record *r, struct err *err) MUST_USE;
 

@@ -407,5 +407,8 @@ bool record_decode(struct record_codec *c, struct str message, struct arena *a,
             get_slot(&field, slot_of(r, i), a, r);
         }
     }
+    if (r->kind == RECORD_METRIC) {
+        r->metric.labels = metric_labels(&r->metric, a, &r->metric.label_count);
+    }
     return record_check(r, false, err);
 }

@@ -146,11 +146,20 @@ static void test_metric_comes_back(void **state)
     assert_int_equal(m.received_at_us, TIME_US + 1);
     assert_null(m.source.p);
 
-    r.metric.source = STR("agent");
     r.metric.label_count = 0;
     m = round_trip(*state, r).metric;
-    assert_str(m.source, "agent");
     assert_int_equal(m.label_count, 0);
+}
+
+static void test_source_is_a_label_when_decoded(void **state)
+{
+    struct record r = metric();
+    r.metric.source = STR("agent");
+    struct metric_record m = round_trip(*state, r).metric;
+    assert_str(m.source, "agent");
+    assert_int_equal(m.label_count, 3);
+    assert_str(m.labels[1].name, "source");
+    assert_str(m.labels[1].value, "agent");
 }
 
 static void test_telemetry_comes_back(void **state)
@@ -469,12 +478,12 @@ static void test_json(void **state)
 static const struct {
     const char *hex, *json;
 } golden[] = {
-    {"c3014b41803bbd68aafc0861636d65126370755f75736167650408686f7374046831087a"
-     "6f6e6500009a9999999999b93f808991e288d2a306808991e288d2a306020a6167656e74",
+    {"c3014b41803bbd68aafc0861636d65126370755f75736167650408686f737404683108"
+     "7a6f6e6500009a9999999999b93f808991e288d2a306808991e288d2a30600",
      "{\"tenant_id\":\"acme\",\"name\":\"cpu_usage\",\"labels\":{\"host\":"
      "\"h1\","
      "\"zone\":\"\"},\"value\":0.1,\"time\":\"2026-01-01T00:00:00.123456Z\","
-     "\"received_at\":\"2026-01-01T00:00:00.123456Z\",\"source\":\"agent\"}"},
+     "\"received_at\":\"2026-01-01T00:00:00.123456Z\"}"},
     {"c30101f8a0d97d20aa140861636d6506642d31001274656c656d657472790e808991e288"
      "d2a306808991e288d2a306080874656d7000000000000000e0bf0a636f756e7402"
      "05046f6e040102730604c3a400",
@@ -527,6 +536,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_metric_comes_back),
+        TEST(test_source_is_a_label_when_decoded),
         TEST(test_telemetry_comes_back),
         TEST(test_event_comes_back),
         TEST(test_dead_letter_comes_back),
