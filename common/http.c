@@ -2,10 +2,6 @@
 #include "common/http.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <microhttpd.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,261 +9,64 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/buf.h"
 #include "common/clock.h"
+#include "common/http_inside.h"
 #include "common/http_listen.h"
-#include "common/http_route.h"
-#include "common/http_tally.h"
-#include "common/json.h"
 #include "common/log.h"
 
 /*
  * Life of a request. libmicrohttpd calls on_uri when the request line is
- * read, on_access when the headers are, for each piece of body, when the body
+ * read; on_access when the headers are, for each piece of body, when the body
  * is complete, and again after a resume; on_completed when the answer is sent
  * or the connection is gone.
  *
- * The meeting note: handler and replier run in different threads. The handler
- * suspends the connection and then swaps `met`; the replier stores the answer
- * and then swaps `met`. Whoever comes second finds it set and resumes. A reply
- * given inside the handler is seen before anything is suspended.
+ * The meeting note: handler and replier may run in different threads. The
+ * handler's side suspends the connection and then swaps `met`; the replier
+ * stores the answer and then swaps `met`. Whoever comes second finds it set
+ * and resumes. A reply given inside the handler is seen before anything is
+ * suspended.
+ *
+ * Refusals. An answer queued before the body is read makes libmicrohttpd close
+ * the connection, and closing with unread bytes may destroy the answer on its
+ * way. So a refused body is read and thrown away, and the connection lives
+ * on; unless the peer asked first (Expect), or has more than DISCARD_MAX.
  */
 enum {
-    HEADERS_MAX = 4, /* of an answer, set by the handler */
     ARENA_BLOCK = 4096,
     CONNECTION_MEMORY = 16 * 1024,
+    BODY_FIRST = 64 * 1024, /* reserved at most for what is only announced */
+    DISCARD_MAX = 16 * 1024 * 1024,
+    FLUSH_MAX_S = 5, /* at the end, for answers on their way */
 };
 
-enum phase { PHASE_HEADERS, PHASE_BODY, PHASE_HANDLED };
-
-struct header {
-    const char *name; /* a constant */
-    char *value;
-};
-
-struct http_request {
-    struct http_server *server;
-    struct MHD_Connection *connection;
-    struct http_request *next, *previous; /* guarded by server->lock */
-    const struct http_route *route;
-    struct http_target target;
-    bool target_ok, head;
-    _Atomic enum phase phase;
-    const char *method;
-    int64_t received_us, started_mono_us;
-    struct buf body;
-    size_t discarded; /* bytes of body beyond the limit */
-    struct arena *arena;
-    void *data;
-    struct MHD_Response *response;
-    int status;
-    struct header headers[HEADERS_MAX];
-    int header_count;
-    _Atomic bool met;
-    bool queued;
-    char uri[]; /* as sent */
-};
-
-struct http_server {
-    struct MHD_Daemon *daemon;
-    struct http_options options;
-    int port;
-    _Atomic bool quiet;
-    _Atomic size_t pending;
-    struct http_tally *tally; /* NULL without metrics */
-    pthread_mutex_t lock;
-    struct http_request *requests;
-    pthread_t sweeper;
-    pthread_cond_t sweep;
-    bool stopping;
-};
-
-/* ---- what a handler may ask ---- */
-
-struct str http_method(const struct http_request *r)
-{
-    return str_of(r->method);
-}
-
-struct str http_path(const struct http_request *r)
-{
-    return r->target.path;
-}
-
-struct str http_path_arg(const struct http_request *r, const char *name)
-{
-    for (int i = 0; i < r->target.arg_count; i++)
-        if (str_is(r->target.arg_names[i], name))
-            return r->target.arg_values[i];
-    return (struct str){"", 0};
-}
-
-struct str http_header(const struct http_request *r, const char *name)
-{
-    return str_of(
-        MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name));
-}
-
-struct str http_query(const struct http_request *r, const char *name)
-{
-    return http_target_query(&r->target, name, r->arena);
-}
-
-struct str http_body(const struct http_request *r)
-{
-    return buf_str(&r->body);
-}
-
-struct str http_content_type(const struct http_request *r)
-{
-    struct str type = http_header(r, MHD_HTTP_HEADER_CONTENT_TYPE), parameters;
-    str_cut(type, ';', &type, &parameters);
-    return str_trim(type);
-}
-
-int64_t http_received_us(const struct http_request *r)
-{
-    return r->received_us;
-}
-
-struct arena *http_arena(struct http_request *r)
-{
-    return r->arena;
-}
-
-void http_set_data(struct http_request *r, void *data)
-{
-    r->data = data;
-}
-
-void *http_data(const struct http_request *r)
-{
-    return r->data;
-}
-
-static int request_fd(const struct http_request *r)
-{
-    return MHD_get_connection_info(r->connection,
-                                   MHD_CONNECTION_INFO_CONNECTION_FD)
-        ->connect_fd;
-}
-
-bool http_peer_gone(const struct http_request *r)
-{
-    char byte;
-    ssize_t n = recv(request_fd(r), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-}
-
-/* ---- answering ---- */
-
-static size_t route_index(const struct http_request *r)
-{
-    if (r->route == NULL)
-        return r->server->options.route_count;
-    return (size_t)(r->route - r->server->options.routes);
-}
-
-static void count_answer(struct http_request *r, int status)
-{
-    http_tally_answer(r->server->tally, route_index(r), status,
-                      (double)(clock_mono_us() - r->started_mono_us) / 1e6);
-}
-
-void http_reply_header(struct http_request *r, const char *name,
-                       const char *value)
-{
-    assert(r->header_count < HEADERS_MAX);
-    r->headers[r->header_count++] = (struct header){name, xstrdup(value)};
-}
-
-void http_reply(struct http_request *r, int status, const char *content_type,
-                struct str body)
-{
-    assert(r->response == NULL);
-    count_answer(r, status);
-    r->response = MHD_create_response_from_buffer_copy(body.n, body.p);
-    assert(r->response != NULL);
-    r->status = status;
-    MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                            content_type);
-    for (int i = 0; i < r->header_count; i++)
-        MHD_add_response_header(r->response, r->headers[i].name,
-                                r->headers[i].value);
-    if (atomic_load(&r->server->quiet))
-        MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONNECTION,
-                                "close");
-    struct MHD_Connection *connection = r->connection;
-    if (atomic_exchange(&r->met, true)) /* the handler has suspended it */
-        MHD_resume_connection(connection);
-}
-
-static void error_body(struct buf *out, const char *code, const char *message)
-{
-    buf_add_text(out, "{\"error\":{\"code\":");
-    json_add_str(out, str_of(code));
-    buf_add_text(out, ",\"message\":");
-    json_add_str(out, str_of(message));
-    buf_addf(out, ",\"doc\":\"" HTTP_ERROR_DOC "%s\"}}", code);
-}
-
-void http_reply_error(struct http_request *r, int status, const char *code,
-                      const char *message)
-{
-    AUTO_RELEASE(buf) body = {0};
-    error_body(&body, code, message);
-    http_reply(r, status, "application/json", buf_str(&body));
-}
-
-/* ---- the server's side ---- */
-
-/* In the middle of a body libmicrohttpd takes no response: write one past it,
- * and the connection is closed. */
-static enum MHD_Result cut_off(struct http_request *r, int status,
-                               const char *reason, const char *code,
-                               const char *message)
-{
-    AUTO_RELEASE(buf) body = {0}, text = {0};
-    error_body(&body, code, message);
-    buf_addf(&text,
-             "HTTP/1.1 %d %s\r\nConnection: close\r\n"
-             "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-             status, reason, body.n);
-    buf_add_str(&text, buf_str(&body));
-    count_answer(r, status);
-    ssize_t sent =
-        send(request_fd(r), text.p, text.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)sent; /* the peer is at fault: it may or may not read it */
-    return MHD_NO;
-}
-
-static void pending_add(struct http_server *s, int delta)
-{
-    atomic_fetch_add(&s->pending, (size_t)delta);
-    http_tally_pending(s->tally, delta);
-}
+/* --- begin and end ------------------------------------------------------- */
 
 static void *on_uri(void *cls, const char *uri,
                     struct MHD_Connection *connection)
 {
     struct http_server *s = cls;
-    size_t n = strlen(uri);
-    struct http_request *r = xcalloc(1, sizeof *r + n + 1);
-    memcpy(r->uri, uri, n + 1);
+    struct arena *a = arena_new(ARENA_BLOCK);
+    struct http_request *r = arena_zalloc(a, 1, sizeof *r);
     r->server = s;
+    r->arena = a;
     r->connection = connection;
-    r->arena = arena_new(ARENA_BLOCK);
+    r->conn = http_conn_of(connection);
     r->received_us = clock_wall_us();
-    r->started_mono_us = clock_mono_us();
-    r->target_ok = http_target_parse((struct str){r->uri, n}, &r->target);
-    pthread_mutex_lock(&s->lock);
-    r->next = s->requests;
-    if (r->next != NULL)
-        r->next->previous = r;
-    s->requests = r;
-    pthread_mutex_unlock(&s->lock);
-    pending_add(s, 1);
+    r->started_us = clock_mono_us();
+    r->target_ok = http_target_parse(arena_str(a, str_of(uri)), a, &r->target);
+    atomic_store(&r->conn->route, s->options.route_count);
+    /* If it is cut, on_access will see. */
+    (void)http_conn_turn(r->conn, HTTP_READING);
     return r;
+}
+
+static void tell_sent(struct http_server *s)
+{
+    if (atomic_fetch_sub(&s->unsent, 1) > 1 || !atomic_load(&s->quiet))
+        return;
+    pthread_mutex_lock(&s->lock);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void on_completed(void *cls, struct MHD_Connection *connection,
@@ -280,26 +79,17 @@ static void on_completed(void *cls, struct MHD_Connection *connection,
     *req_cls = NULL;
     if (r == NULL)
         return;
-    pthread_mutex_lock(&s->lock);
-    if (r->next != NULL)
-        r->next->previous = r->previous;
-    *(r->previous == NULL ? &s->requests : &r->previous->next) = r->next;
-    pthread_mutex_unlock(&s->lock);
-    if (r->response != NULL)
-        MHD_destroy_response(r->response);
-    for (int i = 0; i < r->header_count; i++)
-        free(r->headers[i].value);
+    (void)http_conn_turn(r->conn, HTTP_IDLE); /* unless it is cut */
+    if (r->answered)
+        tell_sent(s);
+    else if (r->started)
+        atomic_fetch_sub(&s->pending, 1);
+    atomic_fetch_sub(&s->body_bytes, r->body.n);
     buf_release(&r->body);
     arena_free(r->arena);
-    free(r);
-    pending_add(s, -1);
 }
 
-static enum MHD_Result send_answer(struct http_request *r)
-{
-    r->queued = true;
-    return MHD_queue_response(r->connection, (unsigned)r->status, r->response);
-}
+/* --- is it acceptable? --------------------------------------------------- */
 
 static void refuse_method(struct http_request *r)
 {
@@ -322,10 +112,13 @@ static void refuse_method(struct http_request *r)
 static bool find_route(struct http_request *r)
 {
     const struct http_options *options = &r->server->options;
-    const char *method = r->head ? MHD_HTTP_METHOD_GET : r->method;
+    const char *method = r->method;
+    if (strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
+        method = MHD_HTTP_METHOD_GET; /* the library leaves the body out */
     if (!r->target_ok) {
         http_reply_error(r, MHD_HTTP_BAD_REQUEST, "malformed_target",
-                         "the request target has a broken percent-escape");
+                         "the request target has a broken percent-escape or "
+                         "is not UTF-8");
         return false;
     }
     for (size_t i = 0; i < options->route_count; i++) {
@@ -333,6 +126,7 @@ static bool find_route(struct http_request *r)
         if (strcmp(route->method, method) == 0 &&
             http_target_match(&r->target, route->path, r->arena)) {
             r->route = route;
+            atomic_store(&r->conn->route, i);
             return true;
         }
     }
@@ -340,62 +134,139 @@ static bool find_route(struct http_request *r)
     return false;
 }
 
-/* Is the announced body acceptable? */
-static bool check_length(struct http_request *r)
+static void refuse_size(struct http_request *r)
+{
+    char message[80];
+    snprintf(message, sizeof message, "the body may have at most %zu bytes",
+             r->route->body_max);
+    http_reply_error(r, MHD_HTTP_CONTENT_TOO_LARGE, "body_too_large", message);
+}
+
+/* What the headers say comes; libmicrohttpd has checked the digits. */
+static uint64_t announced(const struct http_request *r, bool *chunked)
 {
     struct str length = http_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    struct str coding = http_header(r, MHD_HTTP_HEADER_TRANSFER_ENCODING);
     int64_t bytes = 0;
+    *chunked = http_header(r, MHD_HTTP_HEADER_TRANSFER_ENCODING).p != NULL;
     if (length.p != NULL && !str_to_i64(str_trim(length), &bytes))
-        bytes = INT64_MAX; /* libmicrohttpd has checked the digits */
-    if (length.p == NULL && coding.p == NULL && r->route->body_max > 0) {
+        bytes = INT64_MAX; /* too long for a number */
+    return (uint64_t)bytes;
+}
+
+static bool check_length(struct http_request *r)
+{
+    bool chunked;
+    uint64_t bytes = announced(r, &chunked);
+    if (r->route->body_max > 0 && !chunked &&
+        http_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH).p == NULL) {
         http_reply_error(r, MHD_HTTP_LENGTH_REQUIRED, "length_required",
                          "send Content-Length or chunked transfer coding");
         return false;
     }
-    if ((uint64_t)bytes > r->route->body_max) {
-        char message[64];
-        snprintf(message, sizeof message, "the body may have at most %zu bytes",
-                 r->route->body_max);
-        http_reply_error(r, MHD_HTTP_CONTENT_TOO_LARGE, "body_too_large",
-                         message);
+    if (bytes > r->route->body_max) {
+        refuse_size(r);
         return false;
     }
     if (bytes > 0)
-        (void)buf_reserve(&r->body, (size_t)bytes);
+        (void)buf_reserve(&r->body, bytes < BODY_FIRST ? bytes : BODY_FIRST);
     return true;
+}
+
+/* --- a request's way ----------------------------------------------------- */
+
+static enum MHD_Result send_answer(struct http_request *r)
+{
+    if (r->phase == HTTP_ANSWERING)
+        return MHD_YES;
+    r->phase = HTTP_ANSWERING;
+    if (!http_conn_turn(r->conn, HTTP_SENDING))
+        return MHD_NO;
+    struct MHD_Response *response = http_request_response(r);
+    enum MHD_Result queued =
+        MHD_queue_response(r->connection, (unsigned)r->status, response);
+    MHD_destroy_response(response); /* the connection has its own hold */
+    return queued;
+}
+
+/* Answers past libmicrohttpd, which takes no answer in the middle of a body;
+ * the connection ends. */
+static enum MHD_Result cut_short(struct http_request *r)
+{
+    AUTO_RELEASE(buf) text = {0};
+    http_request_raw(r, &text);
+    http_send_last(r->conn->fd, buf_str(&text));
+    return MHD_NO;
+}
+
+/* r is answered: read on, or answer at once and close? */
+static enum MHD_Result refuse(struct http_request *r)
+{
+    bool chunked;
+    uint64_t bytes = announced(r, &chunked);
+    assert(r->answered); /* by a gate that returned false */
+    bool asked = http_header(r, MHD_HTTP_HEADER_EXPECT).p != NULL;
+    if (bytes > DISCARD_MAX || (asked && (bytes > 0 || chunked)))
+        return send_answer(r);
+    r->phase = HTTP_DISCARD;
+    return MHD_YES;
 }
 
 static enum MHD_Result begin(struct http_request *r, const char *method)
 {
-    r->head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
     r->method = method;
-    atomic_store(&r->phase, PHASE_BODY);
+    r->started = true;
+    r->phase = HTTP_BODY;
+    atomic_fetch_add(&r->server->pending, 1);
     if (!find_route(r) || !check_length(r) ||
         (r->route->gate != NULL && !r->route->gate(r, r->route->arg)))
-        return send_answer(r);
+        return refuse(r);
     return MHD_YES;
+}
+
+static enum MHD_Result discard(struct http_request *r, size_t *n)
+{
+    if (*n == 0)
+        return send_answer(r);
+    r->discarded += *n;
+    *n = 0;
+    return r->discarded > DISCARD_MAX ? cut_short(r) : MHD_YES;
+}
+
+/* All bodies together have a bound, too. */
+static bool body_room(struct http_request *r, size_t n)
+{
+    struct http_server *s = r->server;
+    size_t limit = s->options.body_bytes_max;
+    size_t held = atomic_fetch_add(&s->body_bytes, n) + n;
+    if (limit == 0 || held <= limit)
+        return true;
+    atomic_fetch_sub(&s->body_bytes, n);
+    http_reply_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+    http_reply_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "busy",
+                     "too many requests are being received");
+    return false;
 }
 
 static enum MHD_Result take_body(struct http_request *r, const char *data,
                                  size_t *n)
 {
-    int64_t age_us = clock_mono_us() - r->started_mono_us;
-    if (age_us > r->server->options.request_timeout_s * INT64_C(1000000))
-        return cut_off(r, MHD_HTTP_REQUEST_TIMEOUT, "Request Timeout",
-                       "request_timeout", "the body took too long to arrive");
-    if (*n > r->route->body_max - r->body.n)
-        return cut_off(r, MHD_HTTP_CONTENT_TOO_LARGE, "Content Too Large",
-                       "body_too_large", "the body is longer than allowed");
-    buf_add(&r->body, data, *n);
-    *n = 0;
-    return MHD_YES;
+    if (*n > r->route->body_max - r->body.n) {
+        refuse_size(r);
+    } else if (body_room(r, *n)) {
+        buf_add(&r->body, data, *n);
+        *n = 0;
+        return MHD_YES;
+    }
+    r->phase = HTTP_DISCARD;
+    return discard(r, n);
 }
 
-static enum MHD_Result handle(struct http_request *r)
+static enum MHD_Result hand_over(struct http_request *r)
 {
-    atomic_store(&r->phase, PHASE_HANDLED);
     struct MHD_Connection *connection = r->connection;
+    if (!http_conn_turn(r->conn, HTTP_WORKING))
+        return MHD_NO; /* its time was over in this moment */
+    r->phase = HTTP_HANDED;
     r->route->handle(r, r->route->arg);
     if (atomic_load(&r->met))
         return send_answer(r);
@@ -407,59 +278,36 @@ static enum MHD_Result handle(struct http_request *r)
 
 static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection,
                                  const char *url, const char *method,
-                                 const char *version, const char *data,
+                                 const char *version_text, const char *data,
                                  size_t *n, void **req_cls)
 {
     struct http_request *r = *req_cls;
     (void)cls;
     (void)connection;
     (void)url;
-    (void)version;
-    if (r == NULL)
+    (void)version_text;
+    if (r == NULL || http_conn_cut(r->conn))
         return MHD_NO;
-    switch (atomic_load(&r->phase)) {
-    case PHASE_HEADERS:
+    switch (r->phase) {
+    case HTTP_HEADERS:
         return begin(r, method);
-    case PHASE_BODY:
-        if (r->queued) /* refused: what still comes is thrown away */
-            return *n = 0, MHD_YES;
-        return *n > 0 ? take_body(r, data, n) : handle(r);
-    case PHASE_HANDLED:
-        return r->queued || r->response == NULL ? MHD_YES : send_answer(r);
+    case HTTP_BODY:
+        return *n > 0 ? take_body(r, data, n) : hand_over(r);
+    case HTTP_DISCARD:
+        return discard(r, n);
+    case HTTP_HANDED: /* resumed */
+        return r->answered ? send_answer(r) : MHD_YES;
+    case HTTP_ANSWERING:
+        *n = 0;
+        return MHD_YES;
     }
     return MHD_NO;
 }
 
-/* Headers that drip in never reach on_access: end those connections here. */
-static void sweep_once(struct http_server *s)
-{
-    int64_t limit_us = s->options.request_timeout_s * INT64_C(1000000);
-    int64_t now_us = clock_mono_us();
-    for (struct http_request *r = s->requests; r != NULL; r = r->next)
-        if (atomic_load(&r->phase) == PHASE_HEADERS &&
-            now_us - r->started_mono_us > limit_us)
-            shutdown(request_fd(r), SHUT_RDWR);
-}
+/* --- the server's life --------------------------------------------------- */
 
-static void *sweeper_main(void *arg)
-{
-    struct http_server *s = arg;
-    pthread_mutex_lock(&s->lock);
-    while (!s->stopping) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec++;
-        pthread_cond_timedwait(&s->sweep, &s->lock, &until);
-        sweep_once(s);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return NULL;
-}
-
-/* ---- start and stop ---- */
-
-PRINTF_LIKE(2, 0)
-static void log_library(void *cls, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void log_library(
+    void *cls, const char *format, va_list args)
 {
     char text[256];
     (void)cls;
@@ -467,27 +315,58 @@ static void log_library(void *cls, const char *format, va_list args)
     log_debug("http_library", LOG_STR("text", str_trim(str_of(text))));
 }
 
-static struct MHD_Daemon *start_daemon(struct http_server *s, int fd)
+/* The target is ours to decode. */
+static size_t unescape_nothing(void *cls, struct MHD_Connection *connection,
+                               char *text)
+{
+    (void)cls;
+    (void)connection;
+    return strlen(text);
+}
+
+static struct MHD_Daemon *daemon_new(struct http_server *s)
 {
     const struct http_options *o = &s->options;
-    struct MHD_OptionItem more[] = {
-        {MHD_OPTION_THREAD_POOL_SIZE, o->threads, NULL},
+    struct MHD_OptionItem pool[] = {
+        {o->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
+         o->threads, NULL},
         {MHD_OPTION_END, 0, NULL},
     };
-    if (o->threads <= 1)
-        more[0].option = MHD_OPTION_END;
     return MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
             MHD_USE_ERROR_LOG,
         0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, log_library,
-        NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
-        s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+        NULL, MHD_OPTION_LISTEN_SOCKET, s->listen_fd,
+        MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK,
+        unescape_nothing, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+        MHD_OPTION_NOTIFY_CONNECTION, http_conn_notify, s,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->connections_max,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         (unsigned)o->connections_per_address_max, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)o->idle_timeout_s, MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
-        MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+        MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+}
+
+static void lock_init(struct http_server *s)
+{
+    pthread_condattr_t monotonic;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+static void server_free(struct http_server *s)
+{
+    if (s->daemon != NULL)
+        MHD_stop_daemon(s->daemon);
+    close(s->listen_fd);
+    http_stats_free(s->stats);
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
 }
 
 struct http_server *http_server_new(const struct http_options *options,
@@ -498,20 +377,17 @@ struct http_server *http_server_new(const struct http_options *options,
         return NULL;
     struct http_server *s = xcalloc(1, sizeof *s);
     s->options = *options;
+    s->listen_fd = fd;
     s->port = http_port(fd);
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->sweep, NULL);
-    s->tally = http_tally_new(options);
-    s->daemon = start_daemon(s, fd);
-    int failed = s->daemon == NULL
-                     ? EINVAL
-                     : pthread_create(&s->sweeper, NULL, sweeper_main, s);
-    if (failed != 0) {
-        err_set(err, ERR_FATAL, "cannot start the HTTP server on %s: %s",
-                options->listen, strerror(failed));
-        close(fd);
-        http_tally_free(s->tally);
-        free(s);
+    lock_init(s);
+    s->stats = http_stats_new(s);
+    s->daemon = daemon_new(s);
+    if (s->daemon == NULL || !http_sweeper_start(s)) {
+        err_set(err, ERR_FATAL, "cannot start the HTTP server on %s",
+                options->listen);
+        if (s->daemon != NULL)
+            http_server_quiesce(s); /* else the library closes our socket */
+        server_free(s);
         return NULL;
     }
     return s;
@@ -527,8 +403,10 @@ void http_server_quiesce(struct http_server *s)
     if (atomic_exchange(&s->quiet, true))
         return;
     int fd = MHD_quiesce_daemon(s->daemon);
+    /* No longer listening; closed only after the library's threads ended,
+     * for one may be about to accept. */
     if (fd >= 0)
-        close(fd);
+        shutdown(fd, SHUT_RDWR);
 }
 
 size_t http_server_pending(const struct http_server *s)
@@ -536,19 +414,25 @@ size_t http_server_pending(const struct http_server *s)
     return atomic_load(&s->pending);
 }
 
+/* Answers given are to reach their peers, if these take them. */
+static void flush(struct http_server *s)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += FLUSH_MAX_S;
+    pthread_mutex_lock(&s->lock);
+    while (atomic_load(&s->unsent) > 0 &&
+           pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
+        continue;
+    pthread_mutex_unlock(&s->lock);
+}
+
 void http_server_free(struct http_server *s)
 {
     if (s == NULL)
         return;
     http_server_quiesce(s);
-    pthread_mutex_lock(&s->lock);
-    s->stopping = true;
-    pthread_cond_signal(&s->sweep);
-    pthread_mutex_unlock(&s->lock);
-    pthread_join(s->sweeper, NULL);
-    MHD_stop_daemon(s->daemon);
-    pthread_cond_destroy(&s->sweep);
-    pthread_mutex_destroy(&s->lock);
-    http_tally_free(s->tally);
-    free(s);
+    flush(s);
+    http_sweeper_stop(s);
+    server_free(s);
 }

@@ -35,6 +35,7 @@ struct http_options {
     int connections_per_address_max; /* 0: no limit */
     int idle_timeout_s;              /* keep-alive */
     int request_timeout_s;           /* first byte to end of body; then 408 */
+    size_t body_bytes_max; /* of all bodies held at once, then 503; 0: none */
     const struct http_route *routes; /* must outlive the server */
     size_t route_count;
     struct metrics *metrics; /* counts answers by route and status; or NULL */

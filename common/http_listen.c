@@ -3,13 +3,16 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <stdlib.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/str.h"
+
+enum { BACKLOG = 1024, HOST_MAX = 256, PORT_MAX = 8 };
 
 /* A connection is a descriptor: take as many as we may. */
 static void raise_fd_limit(void)
@@ -21,21 +24,29 @@ static void raise_fd_limit(void)
     }
 }
 
-static bool split_address(const char *listen_at, char *host, size_t host_size,
-                          const char **port)
+/* Copies s, NUL-terminated; false if it is too long. */
+static bool copy(struct str s, char *to, size_t size)
 {
-    const char *colon = strrchr(listen_at, ':');
+    if (s.n >= size)
+        return false;
+    if (s.n > 0)
+        memcpy(to, s.p, s.n);
+    to[s.n] = '\0';
+    return true;
+}
+
+static bool split(const char *where, char host[HOST_MAX], char port[PORT_MAX])
+{
+    const char *colon = strrchr(where, ':');
     if (colon == NULL)
         return false;
-    struct str name = {listen_at, (size_t)(colon - listen_at)};
+    struct str name = {where, (size_t)(colon - where)};
     if (str_starts(name, STR("[")) && str_ends(name, STR("]")))
         name = (struct str){name.p + 1, name.n - 2};
-    if (name.n >= host_size)
-        return false;
-    memcpy(host, name.p, name.n);
-    host[name.n] = '\0';
-    *port = colon + 1;
-    return true;
+    int64_t number;
+    return str_to_i64(str_of(colon + 1), &number) && number >= 0 &&
+           number <= 65535 && copy(name, host, HOST_MAX) &&
+           copy(str_of(colon + 1), port, PORT_MAX);
 }
 
 static int bind_to(const struct addrinfo *a)
@@ -46,7 +57,7 @@ static int bind_to(const struct addrinfo *a)
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, 1024) == 0)
+    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
         return fd;
     int problem = errno;
     close(fd);
@@ -54,13 +65,12 @@ static int bind_to(const struct addrinfo *a)
     return -1;
 }
 
-int http_listen(const char *listen_at, struct err *err)
+int http_listen(const char *where, struct err *err)
 {
-    char host[256];
-    const char *port;
+    char host[HOST_MAX], port[PORT_MAX];
     raise_fd_limit();
-    if (!split_address(listen_at, host, sizeof host, &port)) {
-        err_set(err, ERR_FATAL, "\"%s\" is not address:port", listen_at);
+    if (!split(where, host, port)) {
+        err_set(err, ERR_FATAL, "\"%s\" is not address:port", where);
         return -1;
     }
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
@@ -68,13 +78,15 @@ int http_listen(const char *listen_at, struct err *err)
     struct addrinfo *found = NULL;
     int wrong = getaddrinfo(*host == '\0' ? NULL : host, port, &hints, &found);
     if (wrong != 0) {
-        err_set(err, ERR_FATAL, "cannot listen on %s: %s", listen_at,
+        err_set(err, ERR_FATAL, "cannot listen on %s: %s", where,
                 gai_strerror(wrong));
         return -1;
     }
-    int fd = bind_to(found);
+    int fd = -1;
+    for (struct addrinfo *a = found; a != NULL && fd < 0; a = a->ai_next)
+        fd = bind_to(a);
     if (fd < 0)
-        err_set(err, ERR_FATAL, "cannot listen on %s: %s", listen_at,
+        err_set(err, ERR_FATAL, "cannot listen on %s: %s", where,
                 strerror(errno));
     freeaddrinfo(found);
     return fd;
@@ -82,11 +94,14 @@ int http_listen(const char *listen_at, struct err *err)
 
 int http_port(int fd)
 {
-    struct sockaddr_storage address;
-    socklen_t n = sizeof address;
-    char port[8] = "0";
-    if (getsockname(fd, (struct sockaddr *)&address, &n) == 0)
-        getnameinfo((struct sockaddr *)&address, n, NULL, 0, port, sizeof port,
-                    NI_NUMERICSERV);
-    return (int)strtol(port, NULL, 10);
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } at;
+    socklen_t n = sizeof at;
+    if (getsockname(fd, &at.any, &n) < 0)
+        return 0;
+    return ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port
+                                              : at.v4.sin_port);
 }

@@ -48,11 +48,43 @@ static struct str decode(struct str s, bool plus_is_space, struct arena *a)
     return (struct str){out, n};
 }
 
-bool http_target_parse(struct str target, struct http_target *out)
+/* "http://host/path" means "/path" (RFC 9112, 3.2.2). */
+static struct str without_authority(struct str target)
 {
-    *out = (struct http_target){.path = target};
-    str_cut(target, '?', &out->path, &out->query);
-    return escapes_ok(target);
+    if (target.n == 0 || target.p[0] == '/')
+        return target;
+    for (size_t i = 0; i + 3 <= target.n; i++)
+        if (memcmp(target.p + i, "://", 3) == 0) {
+            struct str rest = {target.p + i + 3, target.n - i - 3};
+            const char *slash = memchr(rest.p, '/', rest.n);
+            if (slash == NULL)
+                return STR("/");
+            return (struct str){slash, rest.n - (size_t)(slash - rest.p)};
+        }
+    return target;
+}
+
+static bool is_plain(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == '%' || (s.p[i] & 0x80))
+            return false;
+    return true;
+}
+
+bool http_target_parse(struct str target, struct arena *a,
+                       struct http_target *out)
+{
+    *out = (struct http_target){.raw = without_authority(target)};
+    str_cut(out->raw, '?', &out->raw, &out->query);
+    out->path = out->raw;
+    if (is_plain(target))
+        return true;
+    if (!escapes_ok(target))
+        return false;
+    out->path = decode(out->raw, false, a);
+    return str_utf8_valid(out->path) &&
+           str_utf8_valid(decode(out->query, false, a));
 }
 
 static bool is_arg(struct str segment)
@@ -76,7 +108,7 @@ static bool take_segment(struct http_target *t, struct str want, struct str got,
 bool http_target_match(struct http_target *t, const char *pattern,
                        struct arena *a)
 {
-    struct str wants = str_of(pattern), gots = t->path, want, got;
+    struct str wants = str_of(pattern), gots = t->raw, want, got;
     t->arg_count = 0;
     for (;;) {
         bool more = str_next(&wants, '/', &want);

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/http_inside.h"
+
+struct of_route {
+    struct counter *_Atomic by_status[HTTP_STATUS_MAX - HTTP_STATUS_MIN + 1];
+    struct histogram *seconds;
+};
+
+enum { NAME_MAX_BYTES = 96 };
+
+struct http_stats {
+    struct http_server *server;
+    struct metrics *metrics;
+    char requests[NAME_MAX_BYTES];
+    size_t route_count;
+    struct of_route *routes; /* route_count + 1; the last: no route */
+};
+
+static double ask_pending(void *arg)
+{
+    struct http_stats *stats = arg;
+    return (double)atomic_load(&stats->server->pending);
+}
+
+static double ask_connections(void *arg)
+{
+    struct http_stats *stats = arg;
+    return (double)atomic_load(&stats->server->conn_count);
+}
+
+static double ask_body_bytes(void *arg)
+{
+    struct http_stats *stats = arg;
+    return (double)atomic_load(&stats->server->body_bytes);
+}
+
+static void name(const struct http_stats *stats, const char *what,
+                 char out[NAME_MAX_BYTES])
+{
+    snprintf(out, NAME_MAX_BYTES, "%s_http_%s",
+             stats->server->options.metrics_prefix, what);
+}
+
+static void add_gauge(struct http_stats *stats, const char *what,
+                      const char *help, double (*ask)(void *arg))
+{
+    char text[NAME_MAX_BYTES];
+    name(stats, what, text);
+    metrics_gauge_fn(stats->metrics, text, help, ask, stats);
+}
+
+static const char *label_of(const struct http_stats *stats, size_t route)
+{
+    return route == stats->route_count
+               ? "none"
+               : stats->server->options.routes[route].path;
+}
+
+struct http_stats *http_stats_new(struct http_server *s)
+{
+    if (s->options.metrics == NULL)
+        return NULL;
+    struct http_stats *stats = xcalloc(1, sizeof *stats);
+    stats->server = s;
+    stats->metrics = s->options.metrics;
+    stats->route_count = s->options.route_count;
+    stats->routes = xcalloc(stats->route_count + 1, sizeof *stats->routes);
+    name(stats, "requests_total", stats->requests);
+    char text[NAME_MAX_BYTES];
+    name(stats, "request_seconds", text);
+    for (size_t i = 0; i <= stats->route_count; i++)
+        stats->routes[i].seconds = metrics_histogram(
+            stats->metrics, text, "From request line to answer, in seconds.",
+            1e-4, 10, "route", label_of(stats, i), NULL);
+    add_gauge(stats, "pending", "Requests not yet answered.", ask_pending);
+    add_gauge(stats, "connections", "Open connections.", ask_connections);
+    add_gauge(stats, "body_bytes", "Bytes of request bodies held.",
+              ask_body_bytes);
+    return stats;
+}
+
+void http_stats_free(struct http_stats *stats)
+{
+    if (stats == NULL)
+        return;
+    metrics_gauge_fn_end(stats->metrics, stats);
+    free(stats->routes);
+    free(stats);
+}
+
+size_t http_stats_route(const struct http_request *r)
+{
+    const struct http_options *options = &r->server->options;
+    return r->route == NULL ? options->route_count
+                            : (size_t)(r->route - options->routes);
+}
+
+void http_stats_count(struct http_stats *stats, size_t route, int status,
+                      int64_t started_us)
+{
+    if (stats == NULL)
+        return;
+    struct counter *_Atomic *slot =
+        &stats->routes[route].by_status[status - HTTP_STATUS_MIN];
+    struct counter *counter = atomic_load(slot);
+    if (counter == NULL) {
+        char text[8];
+        snprintf(text, sizeof text, "%d", status);
+        counter = metrics_counter(stats->metrics, stats->requests,
+                                  "HTTP requests answered.", "route",
+                                  label_of(stats, route), "status", text, NULL);
+        atomic_store(slot, counter);
+    }
+    counter_add(counter, 1);
+    histogram_observe(stats->routes[route].seconds,
+                      (double)(clock_mono_us() - started_us) / 1e6);
+}
