@@ -228,6 +228,8 @@ struct service *service_new(const struct service_options *options,
               1);
     metrics_gauge_fn(s->metrics, "pulse_ready",
                      "1 while /readyz answers 200, else 0.", ready_now, s);
+    /* The admin port answers before the parts have told their needs. */
+    service_need(s, "start");
     s->admin = admin_new(s, options->admin_listen, err);
     if (s->admin == NULL) {
         err_in(err, "admin port");
@@ -260,7 +262,7 @@ struct metrics *service_metrics(struct service *s)
 
 int service_run(struct service *s)
 {
-    tell_ready(s);
+    service_need_set(&s->needs[0], true);
     int status = loop_run(s->loop);
     /* From here on parts are freed that gauges may still ask. */
     http_server_free(s->admin);
