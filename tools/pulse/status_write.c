@@ -30,11 +30,11 @@ static void services_text(const struct status *s, struct buf *out)
     }
     table_cellf(&t, "kafka");
     table_cellf(&t, "%s%s", s->kafka.kind ? "DOWN: " : "ready", s->kafka.text);
-    table_cellf(&t, " ");
+    table_cell(&t, STR(""));
     table_cellf(&t, "postgres");
     table_cellf(&t, "%s%s", s->postgres.kind ? "DOWN: " : "ready",
                 s->postgres.text);
-    table_cellf(&t, " ");
+    table_cell(&t, STR(""));
     table_write(&t, "", out);
 }
 

@@ -60,6 +60,14 @@ static void padding_add(struct buf *out, int n)
         buf_add_char(out, ' ');
 }
 
+/* Ends the line without the blanks of empty cells. */
+static void line_end(struct buf *out)
+{
+    while (out->n > 0 && out->p[out->n - 1] == ' ')
+        out->n--;
+    buf_add_char(out, '\n');
+}
+
 void table_write(const struct table *t, const char *indent, struct buf *out)
 {
     assert(t->columns > 0 && t->at % t->columns == 0);
@@ -82,6 +90,6 @@ void table_write(const struct table *t, const char *indent, struct buf *out)
         if (!t->right[column] && !last)
             padding_add(out, padding);
         if (last)
-            buf_add_char(out, '\n');
+            line_end(out);
     }
 }

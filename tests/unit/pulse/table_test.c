@@ -23,7 +23,7 @@ static void columns_are_aligned(void **state)
     table_write(&t, "", &out);
     assert_string_equal(out.p, "NAME      COUNT  NOTE\n"
                                "a      12345678  x\n"
-                               "grüße         1  \n");
+                               "grüße         1\n");
     table_release(&t);
 }
 
