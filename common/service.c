@@ -10,10 +10,7 @@
 
 #include "common/http.h"
 #include "common/log.h"
-
-#ifndef PULSE_VERSION
-#define PULSE_VERSION "0.1.0"
-#endif
+#include "common/version.h"
 
 enum { NEEDS_MAX = 8, DRAINS_MAX = 8, ADMIN_ROUTES = 4, ALIVE_MS = 30000 };
 
@@ -39,7 +36,7 @@ struct service {
     _Atomic int need_count;
     struct drain drains[DRAINS_MAX];
     int drain_count, drained_count;
-    _Atomic bool draining, was_ready;
+    _Atomic bool draining, was_ready, stopped;
     struct loop_timer *deadline;
 };
 
@@ -83,8 +80,9 @@ static void on_version(struct http_request *r, void *arg)
 {
     struct service *s = arg;
     AUTO_RELEASE(buf) text = {0};
-    buf_addf(&text, "{\"service\":\"%s\",\"version\":\"%s\"}\n", s->name,
-             PULSE_VERSION);
+    buf_addf(&text,
+             "{\"service\":\"%s\",\"version\":\"%s\",\"commit\":\"%s\"}\n",
+             s->name, version, version_commit);
     http_reply(r, 200, "application/json", buf_str(&text));
 }
 
@@ -166,11 +164,18 @@ static double ready_now(void *arg)
 
 /* ---- drain ---- */
 
+/* What is said first counts: a failure is not undone by a drain ending. */
+static void stop(struct service *s, int status)
+{
+    if (!atomic_exchange(&s->stopped, true))
+        loop_stop(s->loop, status);
+}
+
 static void on_deadline(void *arg)
 {
     struct service *s = arg;
     log_error("drain_timeout", LOG_I("timeout_ms", s->drain_timeout_ms));
-    loop_stop(s->loop, 1);
+    stop(s, 1);
 }
 
 static void on_terminate(void *arg)
@@ -178,14 +183,14 @@ static void on_terminate(void *arg)
     struct service *s = arg;
     if (atomic_exchange(&s->draining, true)) {
         log_warn("second_signal");
-        loop_stop(s->loop, 1);
+        stop(s, 1);
         return;
     }
     log_info("draining");
     tell_ready(s);
     loop_timer_set(s->deadline, s->drain_timeout_ms, 0);
     if (s->drain_count == 0)
-        loop_stop(s->loop, 0);
+        stop(s, 0);
     for (int i = 0; i < s->drain_count; i++)
         s->drains[i].fn(s->drains[i].arg);
 }
@@ -199,13 +204,13 @@ void service_on_drain(struct service *s, void (*fn)(void *arg), void *arg)
 void service_drained(struct service *s)
 {
     if (++s->drained_count >= s->drain_count)
-        loop_stop(s->loop, 0);
+        stop(s, 0);
 }
 
 void service_fail(struct service *s, const struct err *err)
 {
     log_error("failed", LOG_ERR(err));
-    loop_stop(s->loop, 1);
+    stop(s, 1);
 }
 
 /* ---- life ---- */
@@ -224,7 +229,8 @@ struct service *service_new(const struct service_options *options,
     loop_on_signal(s->loop, SIGINT, on_terminate, s);
     gauge_set(metrics_gauge(s->metrics, "pulse_build_info",
                             "Always 1; the labels tell.", "service",
-                            options->name, "version", PULSE_VERSION, NULL),
+                            options->name, "version", version, "commit",
+                            version_commit, NULL),
               1);
     metrics_gauge_fn(s->metrics, "pulse_ready",
                      "1 while /readyz answers 200, else 0.", ready_now, s);
@@ -235,7 +241,7 @@ struct service *service_new(const struct service_options *options,
         err_in(err, "admin port");
         return NULL;
     }
-    log_info("started", LOG_S("version", PULSE_VERSION),
+    log_info("started", LOG_S("version", version),
              LOG_I("admin_port", http_server_port(s->admin)));
     return MOVE(s);
 }
@@ -253,6 +259,11 @@ void service_free(struct service *s)
 struct loop *service_loop(struct service *s)
 {
     return s->loop;
+}
+
+int service_admin_port(const struct service *s)
+{
+    return http_server_port(s->admin);
 }
 
 struct metrics *service_metrics(struct service *s)

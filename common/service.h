@@ -24,6 +24,7 @@ void service_free(struct service *s);
 DEFINE_AUTO(service)
 struct loop *service_loop(struct service *s);
 struct metrics *service_metrics(struct service *s);
+int service_admin_port(const struct service *s); /* until service_run ends */
 
 /* A dependency /readyz names and waits for ("kafka", "postgres"). Starts as
  * away. The returned handle lives as long as the service. */
@@ -34,13 +35,14 @@ bool service_ready(const struct service *s); /* all here, not draining */
 bool service_draining(const struct service *s);
 
 /* First SIGTERM or SIGINT: /readyz turns 503, then fn(arg) starts the drain;
- * whoever finishes it calls service_drained. Deadline passed or a second
- * signal: service_run returns 1. */
+ * whoever finishes it calls service_drained; of several all must. Deadline
+ * passed or a second signal: service_run returns 1. */
 void service_on_drain(struct service *s, void (*fn)(void *arg), void *arg);
 void service_drained(struct service *s);
 /* An unrecoverable fault: logs err once, service_run returns 1. */
 void service_fail(struct service *s, const struct err *err);
-/* Runs the loop; returns the exit status (0 after a complete drain). */
+/* Runs the loop, then closes the admin port, so that no gauge function is asked
+ * any more; returns the exit status (0 after a complete drain). */
 int service_run(struct service *s);
 
 #endif
