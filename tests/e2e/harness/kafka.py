@@ -110,7 +110,8 @@ class Kafka:
         """One message, acknowledged; returns (partition, offset)."""
         result = []
         if self.producer is None:  # its first message takes a second
-            self.producer = Producer({"bootstrap.servers": self.brokers})
+            self.producer = Producer({
+                "bootstrap.servers": self.brokers, "log_level": 0})
         producer = self.producer
         where = {} if partition is None else {"partition": partition}
         producer.produce(topic, value=value, key=key, **where,
