@@ -2,8 +2,7 @@
 """One writer, healthy servers: what becomes of every kind of message."""
 
 import pytest
-from harness.records import (Injector, encode, event, metric, now_us,
-                             telemetry)
+from harness.records import Injector, encode, event, metric, now_us, telemetry
 from harness.wait import wait_until
 
 

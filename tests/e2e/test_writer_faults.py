@@ -11,6 +11,7 @@ import pytest
 from harness.records import Injector, metric, now_us, telemetry
 from harness.wait import stays, wait_until
 
+MESSAGES = "pulse_writer_messages_total"
 SETTINGS = {"PULSE_WRITER_SESSION_TIMEOUT": "6s"}
 
 
@@ -121,8 +122,7 @@ def all_once(stack, load):
 def test_sigterm_under_load_loses_nothing(stack, load):
     for _ in range(3):
         writer = start(stack)
-        wait_until(lambda: writer.metric("pulse_writer_messages_total") > 300,
-                   30, "the writer writes")
+        writer.wait_metric(MESSAGES, 300)
         assert writer.stop() == 0
     start(stack)
     all_once(stack, load)
@@ -133,8 +133,7 @@ def test_a_frozen_writer_inside_a_copy_changes_nothing(stack, load, inject):
     timeout. The other writer ends the frozen one's backend and takes over; the
     batch of the zombie is gone, each of its messages is stored once."""
     zombie = start(stack, PULSE_WRITER_OWNER="zombie")
-    wait_until(lambda: zombie.metric("pulse_writer_messages_total") > 100, 30,
-               "the zombie-to-be writes")
+    zombie.wait_metric(MESSAGES, 100)
     backend = freeze_inside_copy(stack, zombie)
     heir = start(stack, ready=False, PULSE_WRITER_OWNER="heir")
     wait_until(lambda: claim_owners(stack).get("heir") == 21, 60,
@@ -156,24 +155,28 @@ def freeze_inside_copy(stack, writer):
     that now never come; returns the backend's pid. A lock holds the COPY up
     until the writer has stopped in it."""
     for _ in range(20):
-        with stack.db.connect() as c:
-            with c.transaction():
-                c.execute("LOCK TABLE store.samples IN ACCESS EXCLUSIVE MODE")
-                backend = wait_until(lambda: stack.db.rows(
-                    "SELECT pid FROM pg_stat_activity WHERE application_name"
-                    " = 'pulse-writer' AND wait_event_type = 'Lock' AND query"
-                    " LIKE 'COPY store.samples%%'", ()), 20,
-                    "a COPY waits for the lock")[0][0]
-                writer.pause()
+        with stack.db.connect() as c, c.transaction():
+            c.execute("LOCK TABLE store.samples IN ACCESS EXCLUSIVE MODE")
+            backend = wait_until(lambda: copying(stack, "Lock"), 20,
+                                 "a COPY waits for the lock")
+            writer.pause()
         try:
-            wait_until(lambda: stack.db.rows(
-                "SELECT FROM pg_stat_activity WHERE pid = %s AND"
-                " wait_event = 'ClientRead' AND query LIKE 'COPY%%'",
-                (backend,)), 3, "the COPY waits for its client")
-            return backend
+            wait_until(lambda: copying(stack, "Client"), 3,
+                       "the COPY waits for its client")
         except AssertionError:
             writer.resume()
+        else:
+            return backend
     raise AssertionError("the writer was never frozen inside a COPY")
+
+
+def copying(stack, waiting_for):
+    """Backend that waits so in a COPY of samples; None: there is none."""
+    found = stack.db.rows(
+        "SELECT pid FROM pg_stat_activity WHERE application_name ="
+        " 'pulse-writer' AND wait_event_type = %s AND query LIKE"
+        " 'COPY store.samples%%'", (waiting_for,))
+    return found[0][0] if found else None
 
 
 def test_a_frozen_writer_with_all_of_its_batch_sent(stack, inject):
@@ -209,8 +212,7 @@ def test_two_writers_share_and_inherit(stack, load):
 @pytest.mark.timeout(240)
 def test_postgres_down_for_30_seconds(stack, load):
     writer = start(stack)
-    wait_until(lambda: writer.metric("pulse_writer_messages_total") > 300, 30,
-               "the writer writes")
+    writer.wait_metric(MESSAGES, 300)
     stack.postgres.stop()
     wait_until(lambda: not writer.ready(), 10, "the writer is not ready")
     stays(lambda: writer.running() and writer.alive(), 30,
@@ -224,9 +226,7 @@ def test_postgres_crashes_again_and_again(stack, load):
     """Whatever the moment, a COMMIT of unknown outcome among them."""
     writer = start(stack, PULSE_WRITER_BATCH_AGE="5ms")
     for _ in range(5):
-        before = writer.metric("pulse_writer_messages_total")
-        wait_until(lambda: writer.metric("pulse_writer_messages_total")
-                   > before + 200, 30, "the writer writes")
+        writer.wait_metric(MESSAGES, writer.metric(MESSAGES) + 200)
         stack.postgres.kill()
         stack.postgres.start()
     all_once(stack, load)
@@ -235,9 +235,7 @@ def test_postgres_crashes_again_and_again(stack, load):
 def test_backends_ended_in_mid_batch(stack, load):
     writer = start(stack, PULSE_WRITER_BATCH_AGE="5ms")
     for _ in range(15):
-        before = writer.metric("pulse_writer_messages_total")
-        wait_until(lambda: writer.metric("pulse_writer_messages_total")
-                   > before, 30, "the writer writes")
+        writer.wait_metric(MESSAGES, writer.metric(MESSAGES) + 1)
         stack.db.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE application_name = 'pulse-writer'")
@@ -270,8 +268,7 @@ def test_it_starts_before_its_servers(stack, inject):
 
 def test_a_broker_restart(stack, load):
     writer = start(stack)
-    wait_until(lambda: writer.metric("pulse_writer_messages_total") > 300, 30,
-               "the writer writes")
+    writer.wait_metric(MESSAGES, 300)
     stack.kafka.kill()
     wait_until(lambda: not writer.ready(), 20, "the writer is not ready")
     stack.kafka.start()
