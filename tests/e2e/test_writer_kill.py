@@ -108,3 +108,5 @@ def test_ten_kills_lose_and_double_nothing(stack):
         assert sorted(stored_numbers(stack, name)) == sorted(numbers)
     assert len(stored_numbers(stack, "temp")) == COUNT
     assert ledger(stack)[1:] == (2 * COUNT, 0)
+    proof = stack.run("ledger")
+    assert proof.returncode == 0, proof.stdout + proof.stderr
