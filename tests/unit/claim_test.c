@@ -40,9 +40,10 @@ bool kafka_log_ranges(struct kafka_admin *a, struct kafka_log_range *ranges,
 {
     (void)a;
     (void)err;
-    assert_int_equal(count, 1);
-    ranges->first = world.first;
-    ranges->end = world.end;
+    for (size_t i = 0; i < count; i++) {
+        ranges[i].first = world.first;
+        ranges[i].end = world.end;
+    }
     return true;
 }
 
@@ -67,7 +68,7 @@ struct pg_result *pg_run(struct pg *pg, const char *sql, struct pg_params *p,
                          struct err *err)
 {
     (void)pg;
-    p->count = 0;
+    (void)p; /* small ones own nothing */
     struct pg_result *r = xcalloc(1, sizeof *r);
     if (begins(sql, "SELECT pg_terminate_backend")) {
         r->rows = world.zombie;
@@ -104,7 +105,6 @@ bool pg_do(struct pg *pg, const char *sql, struct pg_params *p,
         world.replay_from = number(p, 6);
         world.epoch = number(p, 7);
     }
-    p->count = 0;
     return true;
 }
 
