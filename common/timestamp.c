@@ -7,6 +7,7 @@
 #include <time.h>
 
 enum { SECOND_US = 1000000 };
+#define YEAR_10000_US INT64_C(253402300800000000)
 
 /* Days since 1970-01-01 of a proleptic Gregorian date ("days from civil",
  * H. Hinnant, chrono-compatible low-level date algorithms). */
@@ -129,7 +130,7 @@ bool timestamp_parse(struct str s, int64_t *us)
         !take_clock(&s, &clock_us) || !take_zone(&s, &offset_us) || s.n != 0)
         return false;
     int64_t at = days * 86400 * SECOND_US + clock_us - offset_us;
-    if (at < 0)
+    if (at < 0 || at >= YEAR_10000_US)
         return false;
     *us = at;
     return true;
