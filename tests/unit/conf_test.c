@@ -261,6 +261,8 @@ static int main_with(int argc, const char *const *args, int fd,
     assert_non_null(file);
     fflush(stdout);
     int saved = dup(fd);
+    if (saved < 0)
+        fail();
     dup2(fileno(file), fd);
     int status = conf_main(&program, argc, argv);
     fflush(stdout);

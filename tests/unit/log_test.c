@@ -23,6 +23,8 @@ static const char *lines_of(void (*fn)(void))
 {
     FILE *file = tmpfile();
     int saved = dup(STDERR_FILENO);
+    if (saved < 0)
+        fail();
     assert_non_null(file);
     dup2(fileno(file), STDERR_FILENO);
     fn();

@@ -64,6 +64,29 @@ static int end(void **state)
     return 0;
 }
 
+struct pair {
+    struct loop *loop;
+    int fds[2];
+    struct loop_io *io;
+    struct pair *other; /* freed in the callback */
+    int calls;
+    uint32_t events;
+};
+
+static struct pair pair_of(struct loop *l)
+{
+    struct pair p = {.loop = l};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p.fds),
+                     0);
+    return p;
+}
+
+static void pair_close(struct pair *p)
+{
+    close(p->fds[0]);
+    close(p->fds[1]);
+}
+
 /* --- timers -------------------------------------------------------------- */
 
 static void timers_fire_in_order(void **state)
@@ -167,18 +190,16 @@ static void an_eager_timer_lets_others_live(void **state)
 {
     (void)state;
     AUTO(loop) l = loop_new();
-    int pipes[2];
-    assert_int_equal(pipe(pipes), 0);
+    struct pair p = pair_of(l);
     struct again a = {.loop = l, .stop_at = -1};
     a.timer = timer(l, set_again_at_once, &a, 0);
     struct teller t = {l, "read"};
-    struct loop_io *io = loop_io_new(l, pipes[0], EPOLLIN, tell_readable, &t);
-    assert_int_equal(write(pipes[1], "x", 1), 1);
+    struct loop_io *io = loop_io_new(l, p.fds[0], EPOLLIN, tell_readable, &t);
+    assert_int_equal(write(p.fds[1], "x", 1), 1);
     assert_int_equal(loop_run(l), 4);
     assert_in_range(a.count, 1, 3);
     loop_io_free(io);
-    close(pipes[0]);
-    close(pipes[1]);
+    pair_close(&p);
 }
 
 static void count_up(void *arg)
@@ -249,29 +270,6 @@ static void timers_may_be_freed_in_callbacks(void **state)
 }
 
 /* --- descriptors --------------------------------------------------------- */
-
-struct pair {
-    struct loop *loop;
-    int fds[2];
-    struct loop_io *io;
-    struct pair *other; /* freed in the callback */
-    int calls;
-    uint32_t events;
-};
-
-static struct pair pair_of(struct loop *l)
-{
-    struct pair p = {.loop = l};
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p.fds),
-                     0);
-    return p;
-}
-
-static void pair_close(struct pair *p)
-{
-    close(p->fds[0]);
-    close(p->fds[1]);
-}
 
 static void free_other_io(void *arg, uint32_t events)
 {
