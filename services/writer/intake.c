@@ -25,9 +25,13 @@ bool intake_checked(struct intake *in, bool ok, struct err *err)
 
 /* ---- the batch ---- */
 
+/* Counted from the last write, not from the batch's first message: what came
+ * while that write went on has waited already. */
 void intake_age_start(struct intake *in)
 {
-    loop_timer_set(in->age, in->set->batch_age_ms, 0);
+    int64_t since_ms = (clock_mono_us() - in->written_us) / 1000;
+    int64_t left_ms = in->set->batch_age_ms - since_ms;
+    loop_timer_set(in->age, left_ms > 0 ? left_ms : 0, 0);
 }
 
 void intake_forget(struct intake *in)
@@ -43,6 +47,7 @@ static void flush(struct intake *in)
         intake_forget(in);
         return;
     }
+    in->written_us = clock_mono_us();
     if (!store_write(in->store, in->batch, &err)) {
         counter_add(in->stats.failed, 1);
         holding_lost(in, &err);

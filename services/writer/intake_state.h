@@ -38,6 +38,7 @@ struct intake {
     struct claims *claims;
     struct series *series;
     struct batch *batch;
+    int64_t written_us; /* when the last write of a batch began */
     struct store *store;
 
     struct loop_timer *again; /* events are left to be polled */

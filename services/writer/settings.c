@@ -36,7 +36,8 @@ static const struct conf_item items[] = {
      .fallback = "100ms",
      .min = 1,
      .max = 60000,
-     .help = "A batch is written this long after its first message."},
+     .help = "A batch is written this long after the last one began to be, or"
+             " at once where that is over: the longest a message waits."},
     {.name = "PULSE_WRITER_SESSION_TIMEOUT",
      .type = CONF_DURATION,
      .offset = AT(session_timeout_ms),
