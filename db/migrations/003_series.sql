@@ -142,6 +142,6 @@ CREATE INDEX samples_time ON store.samples USING brin (time) WITH (pages_per_ran
 COMMENT ON TABLE store.samples IS 'Hypertable: every reading once. A repeat (same series and time) is refused by samples_series_time';
 COMMENT ON COLUMN store.samples.time IS 'The sender''s clock, microseconds, UTC';
 COMMENT ON COLUMN store.samples.series_id IS 'store.series.series_id (not a foreign key: rows of series are never deleted)';
-COMMENT ON COLUMN store.samples.value IS 'Reading, finite, in the metric''s unit; booleans of telemetry are 0 and 1';
+COMMENT ON COLUMN store.samples.value IS 'Reading, finite, in the metric''s unit';
 
 RESET ROLE;

@@ -23,7 +23,7 @@ COMMENT ON COLUMN store.telemetry.device_id IS 'Device, unique within its tenant
 COMMENT ON COLUMN store.telemetry.site_id IS 'Where the device is; NULL: not told';
 COMMENT ON COLUMN store.telemetry.msg_type IS 'Kind of message as the device names it';
 COMMENT ON COLUMN store.telemetry.seq IS 'The device''s own counter; 0: not told';
-COMMENT ON COLUMN store.telemetry.metrics IS 'Object of field to number, boolean or text; numbers and booleans are samples too';
+COMMENT ON COLUMN store.telemetry.metrics IS 'Object of field to number, boolean or text; numbers are samples too';
 
 CREATE TABLE store.raw_events (
     id text NOT NULL,
