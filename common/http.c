@@ -324,28 +324,28 @@ static size_t unescape_nothing(void *cls, struct MHD_Connection *connection,
     return strlen(text);
 }
 
-static struct MHD_Daemon *daemon_new(struct http_server *s)
+/* Of the whole, what one thread may have. */
+static unsigned share(const struct http_options *o)
 {
+    int threads = o->threads < 1 ? 1 : o->threads;
+    return (unsigned)((o->connections_max + threads - 1) / threads);
+}
+
+struct MHD_Daemon *http_daemon_new(struct http_thread *t)
+{
+    struct http_server *s = t->server;
     const struct http_options *o = &s->options;
-    struct MHD_OptionItem pool[] = {
-        {o->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
-         o->threads, NULL},
-        {MHD_OPTION_END, 0, NULL},
-    };
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
-            MHD_USE_ERROR_LOG,
-        0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, log_library,
-        NULL, MHD_OPTION_LISTEN_SOCKET, s->listen_fd,
-        MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK,
-        unescape_nothing, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-        MHD_OPTION_NOTIFY_CONNECTION, http_conn_notify, s,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
+        NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
+        MHD_OPTION_LISTEN_SOCKET, s->listen_fd, MHD_OPTION_URI_LOG_CALLBACK,
+        on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+        MHD_OPTION_NOTIFY_CONNECTION, http_conn_notify, t,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->connections_max,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        (unsigned)o->connections_per_address_max, MHD_OPTION_CONNECTION_TIMEOUT,
+        MHD_OPTION_CONNECTION_LIMIT, share(o), MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)o->idle_timeout_s, MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
-        MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+        MHD_OPTION_END);
 }
 
 static void lock_init(struct http_server *s)
@@ -360,8 +360,7 @@ static void lock_init(struct http_server *s)
 
 static void server_free(struct http_server *s)
 {
-    if (s->daemon != NULL)
-        MHD_stop_daemon(s->daemon);
+    http_threads_stop(s);
     close(s->listen_fd);
     http_stats_free(s->stats);
     pthread_cond_destroy(&s->changed);
@@ -381,12 +380,9 @@ struct http_server *http_server_new(const struct http_options *options,
     s->port = http_port(fd);
     lock_init(s);
     s->stats = http_stats_new(s);
-    s->daemon = daemon_new(s);
-    if (s->daemon == NULL || !http_sweeper_start(s)) {
+    if (!http_threads_start(s) || !http_sweeper_start(s)) {
         err_set(err, ERR_FATAL, "cannot start the HTTP server on %s",
                 options->listen);
-        if (s->daemon != NULL)
-            http_server_quiesce(s); /* else the library closes our socket */
         server_free(s);
         return NULL;
     }
@@ -402,11 +398,10 @@ void http_server_quiesce(struct http_server *s)
 {
     if (atomic_exchange(&s->quiet, true))
         return;
-    int fd = MHD_quiesce_daemon(s->daemon);
-    /* No longer listening; closed only after the library's threads ended,
-     * for one may be about to accept. */
-    if (fd >= 0)
-        shutdown(fd, SHUT_RDWR);
+    /* No longer listening; closed only after the threads ended, for one may
+     * be about to accept. */
+    shutdown(s->listen_fd, SHUT_RDWR);
+    http_threads_wake(s);
 }
 
 size_t http_server_pending(const struct http_server *s)

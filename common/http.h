@@ -76,6 +76,11 @@ void http_reply_header(struct http_request *r, const char *name,
 /* Copies body. r must not be touched afterwards. */
 void http_reply(struct http_request *r, int status, const char *content_type,
                 struct str body);
+/* Between the two, answers that the calling thread gives to s are only noted;
+ * http_release lets them go, with one wake-up of each server thread. For who
+ * answers many requests at a time. */
+void http_hold(void);
+void http_release(struct http_server *s);
 /* {"error":{"code":…,"message":…,"doc":…}}; doc is the code's anchor in
  * docs/errors.md: HTTP_ERROR_DOC and the code. */
 #define HTTP_ERROR_DOC "docs/errors.md#"

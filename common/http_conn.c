@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -30,14 +32,45 @@ static enum http_wait wait_of(int64_t turn)
     return (enum http_wait)(turn % 8);
 }
 
-static void conn_new(struct http_server *s, struct MHD_Connection *connection,
+static void address_read(struct http_conn *c, struct MHD_Connection *connection)
+{
+    const struct sockaddr *from =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+            ->client_addr;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    if (from->sa_family == AF_INET) {
+        memcpy(&v4, from, sizeof v4);
+        memcpy(c->address, &v4.sin_addr, sizeof v4.sin_addr);
+    } else if (from->sa_family == AF_INET6) {
+        memcpy(&v6, from, sizeof v6);
+        memcpy(c->address, &v6.sin6_addr, sizeof v6.sin6_addr);
+    }
+}
+
+/* Has its address more connections than it may? Under the lock. */
+static bool one_too_many(const struct http_conn *c)
+{
+    int limit = c->server->options.connections_per_address_max, count = 0;
+    if (limit == 0)
+        return false;
+    for (const struct http_conn *other = c->server->conns; other != NULL;
+         other = other->next)
+        count += memcmp(other->address, c->address, sizeof c->address) == 0;
+    return count > limit;
+}
+
+static void conn_new(struct http_thread *t, struct MHD_Connection *connection,
                      void **conn)
 {
+    struct http_server *s = t->server;
     struct http_conn *c = xcalloc(1, sizeof *c);
     c->server = s;
+    c->thread = t;
     c->fd =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
             ->connect_fd;
+    address_read(c, connection);
     atomic_store(&c->turn, turn_now(HTTP_IDLE));
     pthread_mutex_lock(&s->lock);
     c->next = s->conns;
@@ -45,6 +78,10 @@ static void conn_new(struct http_server *s, struct MHD_Connection *connection,
     if (c->next != NULL)
         c->next->link = &c->next;
     s->conns = c;
+    if (one_too_many(c)) {
+        atomic_store(&c->turn, turn_now(HTTP_CUT));
+        shutdown(c->fd, SHUT_RDWR);
+    }
     pthread_mutex_unlock(&s->lock);
     atomic_fetch_add(&s->conn_count, 1);
     *conn = c;
@@ -149,7 +186,7 @@ static void *sweep(void *arg)
 {
     struct http_server *s = arg;
     pthread_mutex_lock(&s->lock);
-    while (!atomic_load(&s->stopping)) {
+    while (!atomic_load(&s->swept)) {
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += SWEEP_MS * 1000000;
@@ -172,7 +209,7 @@ bool http_sweeper_start(struct http_server *s)
 void http_sweeper_stop(struct http_server *s)
 {
     pthread_mutex_lock(&s->lock);
-    atomic_store(&s->stopping, true);
+    atomic_store(&s->swept, true);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     int joined = pthread_join(s->sweeper, NULL);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http_inside.h - what the files of http share among themselves; nobody else
  * includes it. http.c: the server and libmicrohttpd's callbacks;
- * http_request.c: what a handler may ask and answer; http_conn.c: connections
- * and deadlines; http_stats.c: metrics. */
+ * http_request.c: what a handler may ask and answer; http_thread.c: the
+ * threads that turn libmicrohttpd; http_conn.c: connections and deadlines;
+ * http_stats.c: metrics. */
 #ifndef COMMON_HTTP_INSIDE_H
 #define COMMON_HTTP_INSIDE_H
 
@@ -29,6 +30,8 @@ enum http_wait {
 
 struct http_conn {
     struct http_server *server;
+    struct http_thread *thread;
+    unsigned char address[16];      /* the peer's, without its port */
     struct http_conn *next, **link; /* under server->lock */
     int fd;
     /* What it is at, and since when (monotonic µs), as one: µs * 8 + wait. */
@@ -44,6 +47,24 @@ bool http_conn_turn(struct http_conn *c, enum http_wait to);
 bool http_conn_cut(const struct http_conn *c);
 bool http_sweeper_start(struct http_server *s) MUST_USE;
 void http_sweeper_stop(struct http_server *s);
+
+/* --- threads (http_thread.c) --------------------------------------------- */
+
+struct http_thread {
+    struct http_server *server;
+    struct MHD_Daemon *daemon;
+    int epoll_fd, wake_fd;
+    pthread_t thread;
+    bool running, quiet;
+    _Atomic(struct http_request *) answered; /* elsewhere, to be resumed */
+    atomic_bool owed; /* a wake-up, when it is no longer held back */
+};
+
+bool http_threads_start(struct http_server *s) MUST_USE;
+void http_threads_wake(struct http_server *s);
+void http_threads_stop(struct http_server *s);
+/* r is suspended and its answer is there; any thread. */
+void http_thread_answered(struct http_request *r);
 
 /* --- requests (http_request.c) ------------------------------------------- */
 
@@ -81,7 +102,8 @@ struct http_request {
     struct str answer;
     struct http_field fields[HTTP_HEADERS_MAX];
     int field_count;
-    atomic_bool met; /* see http.c */
+    atomic_bool met;           /* see http.c */
+    struct http_request *next; /* see http_thread.answered */
 };
 
 /* The answer as libmicrohttpd takes it; points into r. */
@@ -104,8 +126,12 @@ void http_stats_count(struct http_stats *stats, size_t route, int status,
 
 /* --- the server (http.c) ------------------------------------------------- */
 
+/* A daemon for t's loop, or NULL. */
+struct MHD_Daemon *http_daemon_new(struct http_thread *t);
+
 struct http_server {
-    struct MHD_Daemon *daemon;
+    struct http_thread *threads;
+    int thread_count;
     struct http_options options;
     int listen_fd, port;
     struct http_stats *stats;
@@ -114,11 +140,12 @@ struct http_server {
     atomic_size_t unsent;     /* answered, but the answer is not sent */
     atomic_size_t body_bytes; /* held, of all requests */
     atomic_size_t conn_count;
-    pthread_mutex_t lock; /* conns, stopping */
+    pthread_mutex_t lock; /* conns */
     pthread_cond_t changed;
     struct http_conn *conns;
     pthread_t sweeper;
-    atomic_bool stopping;
+    atomic_bool swept;    /* the sweeper is to end */
+    atomic_bool stopping; /* the threads are */
 };
 
 #endif

@@ -106,9 +106,8 @@ void http_reply(struct http_request *r, int status, const char *content_type,
     http_stats_count(s->stats, http_stats_route(r), status, r->started_us);
     atomic_fetch_add(&s->unsent, 1);
     atomic_fetch_sub(&s->pending, 1);
-    struct MHD_Connection *connection = r->connection;
     if (atomic_exchange(&r->met, true)) /* it is suspended */
-        MHD_resume_connection(connection);
+        http_thread_answered(r);
 }
 
 void http_error_body(struct buf *out, const char *code, const char *message)

@@ -324,6 +324,13 @@ void edge_free(struct edge *e)
     free(e);
 }
 
+void edge_serve_reports(struct edge *e)
+{
+    http_hold();
+    kafka_producer_serve(e->producer);
+    http_release(e->server);
+}
+
 void edge_refuse(struct edge *e, bool refusing)
 {
     atomic_store(&e->refusing, refusing);

@@ -26,6 +26,8 @@ struct edge *edge_new(const struct edge_options *options, struct err *err)
 /* Every admitted request must have been answered. */
 void edge_free(struct edge *e);
 DEFINE_AUTO(edge)
+/* Serves the delivery reports there are: many answers, few wake-ups. */
+void edge_serve_reports(struct edge *e);
 /* Kafka has been away long enough to refuse at once; any thread. */
 void edge_refuse(struct edge *e, bool refuse);
 /* No new connections, new requests get 503, nothing is sent any more. */

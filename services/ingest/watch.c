@@ -28,7 +28,7 @@ static void reports_serve(void *arg, uint32_t events)
     struct watch *w = arg;
 
     (void)events;
-    kafka_producer_serve(w->with.producer);
+    edge_serve_reports(w->with.edge);
 }
 
 static void away_set(struct watch *w, bool away)
