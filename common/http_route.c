@@ -67,7 +67,7 @@ static struct str without_authority(struct str target)
 static bool is_plain(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] == '%' || (s.p[i] & 0x80))
+        if (s.p[i] == '%' || s.p[i] == '\0' || (s.p[i] & 0x80))
             return false;
     return true;
 }

@@ -52,6 +52,7 @@ static void targets_are_taken_apart(void **state)
     }
     struct http_target t;
     assert_false(http_target_parse(STR("/a%20\0b"), a, &t));
+    assert_false(http_target_parse(STR("/a\0b"), a, &t)); /* fuzzed */
 }
 
 static void paths_match_patterns(void **state)
