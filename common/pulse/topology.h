@@ -11,6 +11,8 @@
 
 /* Index order used wherever topics are an array. */
 enum topic { AT_METRICS, AT_TELEMETRY, AT_EVENTS, AT_DEADLETTER, TOPIC_COUNT };
+/* The evaluator reads the first of them: rules are on metrics and telemetry. */
+enum { EVALUATOR_TOPICS = AT_TELEMETRY + 1 };
 extern const char *const topic_names[TOPIC_COUNT];
 /* Partitions on one machine and in production. */
 struct topic_size {

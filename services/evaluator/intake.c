@@ -337,7 +337,7 @@ bool intake_join(struct intake *in, struct err *err)
         .client_id = "pulse-evaluator",
         .group = GROUP_EVALUATOR,
         .topics = topic_names,
-        .topic_count = INTAKE_TOPICS,
+        .topic_count = EVALUATOR_TOPICS,
         .session_timeout_ms = in->set->session_timeout_ms,
         .max_poll_interval_ms = in->set->max_poll_interval_ms,
         .queue_bytes = in->set->queue_bytes,

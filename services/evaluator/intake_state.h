@@ -20,7 +20,6 @@
 #include "services/evaluator/partition.h"
 #include "services/evaluator/rules.h"
 
-enum { INTAKE_TOPICS = 2 }; /* AT_METRICS, AT_TELEMETRY of topic_names */
 
 /* A partition the group gave us. */
 struct seat {

@@ -55,7 +55,7 @@ static void flows_text(const struct status *s, struct buf *out)
         table_cellf(&t, "%s", topic_names[i]);
         lag_cell(&t, f->stored_per_s);
         lag_cell(&t, f->writer_lag);
-        if (i == AT_DEADLETTER) /* the evaluator does not read it */
+        if (i >= EVALUATOR_TOPICS)
             table_cellf(&t, "-");
         else
             lag_cell(&t, f->evaluator_lag);
