@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole pipeline under a steady load: what is acknowledged, how soon it
+is seen, what it costs. Everything shares this machine: the generator, Kafka
+and PostgreSQL too. Beside it the limit: libmicrohttpd that answers 202 to
+nothing, under the same generator.
+
+One JSON message per request over keep-alive connections, open loop; latencies
+count from the time a message was meant to be sent. Visible is the commit time
+of its row (track_commit_timestamp)."""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness.kafka import Kafka
+from harness.postgres import Postgres
+from harness.process import ROOT
+from harness.stack import BIN, Stack
+from harness.wait import wait_until
+from usage import Meter
+
+SERVICES = ("ingest", "writer", "evaluator", "collector", "api")
+DEVICES = 2000
+CONNECTIONS = 128
+LAG_EVERY_S = 5
+VISIBLE = """
+    SELECT count(*), percentile_disc(ARRAY[0.5, 0.99, 1.0]) WITHIN GROUP (
+        ORDER BY extract(epoch FROM pg_xact_commit_timestamp(xmin) - time)
+                 * 1000)
+    FROM store.telemetry WHERE device_id LIKE %s"""
+
+
+def say(*words):
+    print("bench:", *words, file=sys.stderr, flush=True)
+
+
+class Bench(Stack):
+    """A stack that keeps its data on disk, as deployed."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        kafka = Kafka(folder / "kafka", folder / "kafka.log").start()
+        kafka.fresh_topics()
+        postgres = Postgres(folder / "pg", folder / "pg.log")
+        postgres.process.argv = postgres.process.argv[:3] + [
+            "-c", "track_commit_timestamp=on",
+            "-c", "timescaledb.max_background_workers=1"]
+        postgres.start()
+        super().__init__(kafka, postgres, postgres.create_database("bench"),
+                         folder)
+        self.acme = self.key("acme")
+        self.running = {}
+
+    def up(self):
+        for name in SERVICES:
+            if (BIN / f"pulse-{name}").exists():
+                self.running[name] = self.start(name,
+                                                PULSE_LOG_LEVEL="info")
+        say("up:", *self.running)
+
+    def pids(self):
+        return {**{n: s.pid for n, s in self.running.items()},
+                "kafka": self.kafka.process.pid,
+                "postgres": self.postgres.process.pid}
+
+    def lag(self):
+        """Messages of telemetry the writer has not stored yet."""
+        done = self.db.value(
+            "SELECT coalesce(sum(next_off), 0) FROM store.consumer_offset"
+            " WHERE topic = 'pulse.telemetry' AND consumer = 'pulse-writer'")
+        return sum(self.kafka.ends("pulse.telemetry").values()) - int(done)
+
+    def down(self):
+        self.close()
+        self.kafka.process.kill()
+        self.postgres.stop()
+
+
+def sim(url, rate, seconds, *options):
+    """The generator, started."""
+    return subprocess.Popen(
+        [BIN / "pulse-sim", "devices", "--url", url, "--rate", str(rate),
+         "--duration", f"{seconds}s", "--devices", str(DEVICES),
+         "--connections", str(CONNECTIONS), "--skew", "0", "--gaps", "0",
+         "--resends", "0", "--json", "--quiet", *options],
+        stdout=subprocess.PIPE, text=True)
+
+
+def measure(bench, rate, seconds):
+    say(f"{rate} messages/s for {seconds} s")
+    prefix = f"r{rate}"
+    load = sim(f"http://127.0.0.1:{bench.ingest_port}", rate, seconds,
+               "--key", bench.acme, "--prefix", prefix)
+    meter = Meter({**bench.pids(), "generator": load.pid})
+    lags, next_lag = [], time.monotonic() + LAG_EVERY_S
+    while load.poll() is None:
+        time.sleep(0.2)
+        if time.monotonic() >= next_lag:
+            meter.look()
+            lags.append(bench.lag())
+            next_lag += LAG_EVERY_S
+    use = meter.stop()
+    sent = json.loads(load.communicate()[0])
+    used = sent["cpu_seconds"]
+    use["generator"] = (used / sent["seconds"], used, meter.rss["generator"])
+    wait_until(lambda: bench.lag() == 0, 120, "the writer has caught up", 0.5)
+    rows, (p50, p99, worst) = bench.db.rows(VISIBLE, (prefix + "-%",))[0]
+    return {"rate": rate, "sent": sent, "use": use, "lags": lags,
+            "rows": rows, "visible": (float(p50), float(p99), float(worst))}
+
+
+def measure_limit(rate, seconds):
+    say(f"limit: {rate} requests/s for {seconds} s")
+    limit = subprocess.Popen([ROOT / "build/release/bench/limit_http", "2"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             text=True)
+    port = int(limit.stdout.readline())
+    meter = Meter({"limit": limit.pid})
+    load = sim(f"http://127.0.0.1:{port}", rate, seconds)
+    sent = json.loads(load.communicate()[0])
+    use = meter.stop()["limit"]
+    limit.stdin.close()
+    limit.wait()
+    return {"sent": sent, "use": use}
+
+
+def table(rows):
+    head, *rest = rows
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in rest]
+    return "\n".join(["| " + " | ".join(head) + " |",
+                      "|" + "---|" * len(head), *lines])
+
+
+def ms(value):
+    return f"{value:.1f}"
+
+
+def report(results, limits, ledger):
+    print("## Pipeline\n")
+    rows = [("messages/s meant", "acknowledged/s", "ack p50 / p99 / max ms",
+             "sent → row visible p50 / p99 / max ms", "lag max / end",
+             "rows stored of acked")]
+    for r in results:
+        s, latency = r["sent"], r["sent"]["latency_ms"]
+        rows.append((
+            r["rate"], f"{s['acked_per_s']:.0f}",
+            " / ".join(ms(latency[k]) for k in ("p50", "p99", "max")),
+            " / ".join(map(ms, r["visible"])),
+            f"{max(r['lags'], default=0)} / {(r['lags'] or [0])[-1]}",
+            f"{r['rows']} of {s['acked']}"))
+    print(table(rows))
+    names = list(results[0]["use"])
+    for title, show in (
+            ("CPU, share of one core", lambda u: f"{u[0] * 100:.0f} %"),
+            ("Resident memory, MB", lambda u: f"{u[2]:.0f}")):
+        print(f"\n{title}\n")
+        print(table([("messages/s", *names)] + [
+            (r["rate"], *(show(r["use"][n]) for n in names))
+            for r in results]))
+    print("\nCPU per message, µs\n")
+    print(table([("messages/s", "ingest", "libmicrohttpd alone", "ratio",
+                  "libmicrohttpd ack p99 ms")] + [
+        (r["rate"], f"{edge:.1f}", f"{bare:.1f}", f"{edge / bare:.2f}",
+         ms(limit["sent"]["latency_ms"]["p99"]))
+        for r, limit in zip(results, limits)
+        for edge in [r["use"]["ingest"][1] / r["sent"]["acked"] * 1e6]
+        for bare in [limit["use"][1] / limit["sent"]["acked"] * 1e6]]))
+    print(f"\nLedger: {ledger}")
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--duration", type=int,
+                         default=int(os.environ.get("DURATION", "60")),
+                         help="seconds per rate")
+    options.add_argument("--rates", default="2000,5000,10000")
+    options = options.parse_args()
+    rates = [int(r) for r in options.rates.split(",")]
+    base = "/var/lib/pulse" if os.access("/var/lib/pulse", os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="bench.", dir=base))
+    folder.chmod(0o755)
+    limits = [measure_limit(r, max(options.duration // 4, 3)) for r in rates]
+    bench = Bench(folder)
+    try:
+        bench.up()
+        results = [measure(bench, r, options.duration) for r in rates]
+        done = bench.run("ledger")
+        ledger = "balanced" if done.returncode == 0 else done.stdout
+    finally:
+        bench.down()
+    report(results, limits, ledger)
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
