@@ -99,6 +99,7 @@ static enum err_kind kind_of(const char *sqlstate)
     } kinds[] = {{"22", ERR_INPUT},
                  {"23", ERR_INPUT},
                  {"42", ERR_INPUT},
+                 {"54", ERR_INPUT},
                  {"P0", ERR_INPUT},
                  {"28", ERR_FATAL}};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)

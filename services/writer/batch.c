@@ -10,7 +10,10 @@
 #include "common/json.h"
 #include "common/pulse/topology.h"
 
-enum { ARENA_BLOCK = 1024 * 1024 };
+enum {
+    ARENA_BLOCK = 1024 * 1024,
+    INDEXED_MAX = 1024, /* of a dead letter's texts that an index has */
+};
 
 /* 1970 to 9999: what every part of Pulse can write as RFC 3339. */
 static const int64_t time_max_us = INT64_C(253402300799999999);
@@ -272,6 +275,10 @@ static void add_event(struct batch *b, const struct event_record *e,
 static void add_dead_letter(struct batch *b, const struct dead_letter_record *d,
                             struct message *m)
 {
+    if (d->reason.n > INDEXED_MAX) {
+        batch_poison(b, m, "identity_too_long", "the reason is too long");
+        return;
+    }
     if (!str_is(d->stage, "ingest") && !str_is(d->stage, "writer")) {
         batch_poison(b, m, "invalid_stage",
                      "stage is neither ingest nor writer");
@@ -302,13 +309,17 @@ static struct message *message_add(struct batch *b, const struct slice *slice,
     return m;
 }
 
-/* False: the time is none, and the message is poison. */
+/* False: the message is poison, its tenant or time can be none. */
 static bool note(struct batch *b, struct message *m, struct str tenant_id,
                  struct str device_id, int64_t time_us, int64_t received_at_us)
 {
-    m->tenant_id = tenant_id;
     m->device_id = device_id;
     m->received_at_us = received_at_us;
+    if (tenant_id.n > INDEXED_MAX) {
+        batch_poison(b, m, "identity_too_long", "the tenant_id is too long");
+        return false;
+    }
+    m->tenant_id = tenant_id;
     if (time_us >= 0 && time_us <= time_max_us)
         return true;
     batch_poison(b, m, "time_out_of_range", "time is not within 1970 to 9999");

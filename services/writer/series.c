@@ -176,6 +176,14 @@ static bool ask(struct pg *pg, struct ticket *t, size_t count, struct err *err)
     return true;
 }
 
+/* Of a name or label: the value, or too long for an index. */
+static bool is_refusal(const struct pg *pg, const struct err *err)
+{
+    const char *state = pg_sqlstate(pg);
+    return err->kind == ERR_INPUT && (strncmp(state, "22", 2) == 0 ||
+                                      strncmp(state, "54", 2) == 0);
+}
+
 /* The database takes no offence at what the decoder let through, as far as we
  * know; should it, only the culprit is refused. */
 static bool ask_singly(struct series *s, struct pg *pg, struct err *err)
@@ -183,7 +191,7 @@ static bool ask_singly(struct series *s, struct pg *pg, struct err *err)
     for (size_t i = 0; i < s->count; i++) {
         if (ask(pg, &s->tickets[i], 1, err))
             continue;
-        if (err->kind != ERR_INPUT || strncmp(pg_sqlstate(pg), "22", 2) != 0)
+        if (!is_refusal(pg, err))
             return false;
         log_warn("series_refused", LOG_ERR(err));
         s->tickets[i].number = 0;
@@ -213,7 +221,7 @@ bool series_resolve(struct series *s, struct pg *pg, struct err *err)
     if (s->count == 0)
         return true;
     bool ok = ask(pg, s->tickets, s->count, err);
-    if (!ok && err->kind == ERR_INPUT && strncmp(pg_sqlstate(pg), "22", 2) == 0)
+    if (!ok && is_refusal(pg, err))
         ok = ask_singly(s, pg, err);
     if (ok)
         learn(s);

@@ -194,10 +194,12 @@ void table_committed(struct table_job *j, struct stats *stats)
 
 /* ---- rows the database cannot hold ---- */
 
+/* Of the value, of a constraint, or too long for an index. */
 static bool is_row_fault(const struct pg *pg)
 {
     const char *state = pg_sqlstate(pg);
-    return strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0;
+    return strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 ||
+           strncmp(state, "54", 2) == 0;
 }
 
 /* Would the due rows in [from, to) go in? The work is rolled back. */

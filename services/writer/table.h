@@ -49,7 +49,7 @@ void table_sort(struct table_job *j);
  * decides. all_staged: trust no memory, nothing goes directly. */
 bool table_write(struct table_job *j, bool all_staged, struct err *err)
     MUST_USE;
-/* After the database refused some row (class 22 or 23) and a rollback: finds
+/* After the database refused some row (class 22, 23 or 54) and a rollback: finds
  * all such rows in transactions that are rolled back, and poisons them. False
  * if something else fails. */
 bool table_bisect(struct table_job *j, struct err *err) MUST_USE;

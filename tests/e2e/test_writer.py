@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One writer, healthy servers: what becomes of every kind of message."""
 
+import random
+
 import pytest
 from harness.records import Injector, encode, event, metric, now_us, telemetry
 from harness.wait import wait_until
@@ -227,6 +229,25 @@ def test_the_series_limit_of_a_tenant(stack, send):
     assert send("Telemetry", telemetry("d", t, tenant="small", x=1.0)
                 ) == (1, 0, 0, 0)
     assert samples(stack, "x", "small") == []
+
+
+def test_what_no_index_can_hold_is_found(stack, send):
+    """An entry of an index has at most 2.7 kB; the edge's limits are smaller,
+    other producers have none."""
+    t, long = now_us(), random.Random(1).randbytes(4000).hex()
+    assert send("Telemetry", telemetry("short", t), telemetry(long, t)
+                ) == (1, 0, 1, 0)
+    assert send("Event", event("short", t), event(long, t)) == (1, 0, 1, 0)
+    assert send("Event", event("x", t, level=long)) == (0, 0, 1, 0)
+    assert send("Metric", metric("short", 1.0, t),
+                metric("long", 1.0, t, host=long)) == (1, 0, 1, 0)
+    assert send("Metric", metric("m", 1.0, t, tenant=long)) == (0, 0, 1, 0)
+    letter = {"tenant_id": "acme", "stage": "ingest", "endpoint": None,
+              "key_id": None, "device_id": None, "reason": long, "detail": "",
+              "content_type": "", "payload": b"", "topic": None,
+              "partition": None, "offset": None, "received_at": t,
+              "failed_at": t}
+    assert send("DeadLetter", letter) == (0, 0, 1, 0)
 
 
 def test_dead_letters_of_the_edge_are_kept(stack, send):
