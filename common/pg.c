@@ -96,12 +96,8 @@ static enum err_kind kind_of(const char *sqlstate)
     static const struct {
         char class[3];
         enum err_kind kind;
-    } kinds[] = {{"22", ERR_INPUT},
-                 {"23", ERR_INPUT},
-                 {"42", ERR_INPUT},
-                 {"54", ERR_INPUT},
-                 {"P0", ERR_INPUT},
-                 {"28", ERR_FATAL}};
+    } kinds[] = {{"22", ERR_INPUT}, {"23", ERR_INPUT}, {"42", ERR_INPUT},
+                 {"54", ERR_INPUT}, {"P0", ERR_INPUT}, {"28", ERR_FATAL}};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (strncmp(sqlstate, kinds[i].class, 2) == 0)
             return kinds[i].kind;

@@ -6,19 +6,23 @@
     ".status = 'sending' AND " n ".lease_until < now())"
 
 /* $1 lease ms, $2 jobs, $3-$5 busy channels, $6 per channel. due looks at more
- * than it takes, so that one channel's backlog does not hide the others. */
+ * than it takes, and at no channel that has all it may have, so that one
+ * channel's backlog does not hide the others. */
 static const char sql_claim[] =
-    "WITH due AS (SELECT n.id, n.tenant_id, n.channel, n.next_attempt_at"
+    "WITH busy AS (SELECT * FROM unnest($3::text[], $4::text[], $5::int8[])"
+    " AS b(tenant_id, channel, n)),"
+    " due AS (SELECT n.id, n.tenant_id, n.channel, n.next_attempt_at"
     " FROM public.alert_notifications n WHERE " IS_DUE(
         "n") " AND NOT EXISTS (SELECT FROM public.alert_notifications f"
              " WHERE f.incident_id = n.incident_id AND f.channel = n.channel"
              " AND f.seq < n.seq AND f.status IN ('pending', 'sending'))"
+             " AND NOT EXISTS (SELECT FROM busy b WHERE b.n >= $6::int8"
+             " AND b.tenant_id = n.tenant_id AND b.channel = n.channel)"
              " ORDER BY n.next_attempt_at LIMIT 1000),"
              " ranked AS (SELECT d.id, row_number() OVER (PARTITION BY "
              "d.tenant_id,"
              " d.channel ORDER BY d.next_attempt_at) + coalesce(b.n, 0) AS nth"
-             " FROM due d LEFT JOIN unnest($3::text[], $4::text[], $5::int8[])"
-             " AS b(tenant_id, channel, n) USING (tenant_id, channel)),"
+             " FROM due d LEFT JOIN busy b USING (tenant_id, channel)),"
              " mine AS (SELECT n.id FROM public.alert_notifications n"
              " WHERE n.id IN (SELECT id FROM ranked WHERE nth <= $6::int8)"
              " AND " IS_DUE(

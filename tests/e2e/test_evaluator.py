@@ -293,6 +293,23 @@ def test_resolved_by_hand_is_quiet_until_clear(alerts, receiver):
     wait_until(lambda: len(receiver.ids("firing")) == 2, 10, "it is told")
 
 
+def test_a_long_queue_of_one_channel_hides_no_other(alerts, receiver):
+    """A storm to a receiver that hangs; another tenant's page goes at once."""
+    slow = Receiver(lambda delivery: time.sleep(5) or 204)
+    alerts.channel("storm", "oncall", slow.url)
+    alerts.channel("calm", "oncall", receiver.url)
+    put = ("INSERT INTO alert_notifications (tenant_id, channel, kind, payload)"
+           " SELECT %s, 'oncall', 'test', '{\"type\": \"incident.test\"}'"
+           " FROM generate_series(1, %s)")
+    alerts.db.execute(put, ("storm", 1500))
+    wait_until(lambda: len(slow.deliveries) == 4, 10, "the storm begins")
+    alerts.db.execute(put, ("calm", 1))
+    wait_until(lambda: receiver.ids("test"), 4, "the other is delivered")
+    alerts.db.execute("UPDATE alert_notifications SET status = 'suppressed'"
+                      " WHERE tenant_id = 'storm' AND status = 'pending'")
+    slow.close()
+
+
 def test_a_zombie_changes_nothing(alerts):
     """An evaluator stopped past its session has lost its partitions; when it
     goes on, what it still holds in memory reaches no table."""
