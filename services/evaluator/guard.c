@@ -9,14 +9,15 @@
 static const unsigned char mapped[12] = {0, 0, 0, 0, 0,    0,
                                          0, 0, 0, 0, 0xff, 0xff};
 
-/* Networks nobody outside can mean (RFC 6890 and its successors). */
+/* Networks nobody outside can mean (RFC 6890 and its successors), and NAT64 of
+ * a local network (RFC 8215), which has the IPv4 address where it likes. */
 static const char *const inside[] = {
     "0.0.0.0/8",      "10.0.0.0/8",    "100.64.0.0/10",   "127.0.0.0/8",
     "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",    "192.0.2.0/24",
     "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
-    "224.0.0.0/3",    "::/128",        "::1/128",         "100::/64",
-    "2001::/23",      "2001:db8::/32", "fc00::/7",        "fe80::/10",
-    "fec0::/10",      "ff00::/8",
+    "224.0.0.0/3",    "::/128",        "::1/128",         "64:ff9b:1::/48",
+    "100::/64",       "2001::/23",     "2001:db8::/32",   "fc00::/7",
+    "fe80::/10",      "fec0::/10",     "ff00::/8",
 };
 
 /* IPv4 addresses in disguise: network, and the byte the address begins at. */
@@ -24,10 +25,10 @@ static const struct {
     const char *network;
     size_t at;
 } disguises[] = {
-    {"64:ff9b::/96", 12},   /* NAT64, RFC 6052 */
-    {"64:ff9b:1::/48", 12}, /* NAT64, RFC 8215 */
-    {"2002::/16", 2},       /* 6to4, RFC 3056 */
-    {"::/96", 12},          /* IPv4-compatible, RFC 4291; deprecated */
+    {"64:ff9b::/96", 12},    /* NAT64, RFC 6052 */
+    {"::ffff:0:0:0/96", 12}, /* IPv4-translated, RFC 2765 */
+    {"2002::/16", 2},        /* 6to4, RFC 3056 */
+    {"::/96", 12},           /* IPv4-compatible, RFC 4291; deprecated */
 };
 
 static bool within(const struct network *n, const unsigned char address[16])
