@@ -158,7 +158,7 @@ void kafka_producer_serve(struct kafka_producer *p)
 static size_t send_chunk(struct kafka_producer *p, rd_kafka_topic_t *topic,
                          struct kafka_record *records, size_t count)
 {
-    rd_kafka_message_t messages[CHUNK] = {0};
+    rd_kafka_message_t messages[CHUNK]; /* set as far as used: 9 KB */
     for (size_t i = 0; i < count; i++) {
         const struct kafka_record *r = &records[i];
         messages[i] = (rd_kafka_message_t){
