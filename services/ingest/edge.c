@@ -220,15 +220,13 @@ static void edge_handle(struct http_request *r, void *arg)
         return;
     }
     struct worker *w = worker_mine();
-    parcel_reset(&w->records);
-    parcel_reset(&w->letters);
     AUTO_RELEASE(intake)
     in = {
         .shared = &e->shared,
         .kind = endpoint->kind,
         .request = r,
         .worker = w,
-        .check = {.arena = http_arena(r),
+        .check = {.arena = w->arena,
                   .rules = &e->shared.rules,
                   .caller = http_data(r),
                   .received_us = http_received_us(r)},
@@ -279,6 +277,7 @@ static struct http_server *server_new(struct edge *e,
             .connections_per_address_max = (int)s->connections_per_address_max,
             .idle_timeout_s = (int)(s->idle_timeout_ms / 1000),
             .request_timeout_s = (int)(s->request_timeout_ms / 1000),
+            .body_bytes_max = (size_t)s->bodies_bytes_max,
             .routes = e->routes,
             .route_count = KIND_COUNT,
             .metrics = options->metrics,

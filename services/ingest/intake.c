@@ -137,7 +137,7 @@ static struct str answer_text(const struct intake *in, size_t accepted)
     buf_add_text(text, ",\"rejected\":");
     rejects_json(&in->rejects, text);
     buf_add_text(text, accepted == 0 && in->rejects.count > 0 ? "}}\n" : "}\n");
-    return arena_str(in->check.arena, buf_str(text));
+    return arena_str(http_arena(in->request), buf_str(text));
 }
 
 struct answer intake_answer(const struct intake *in)

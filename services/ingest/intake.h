@@ -40,8 +40,8 @@ struct intake {
     bool too_many; /* nothing was read: 413 */
 };
 
-/* Reads the whole body; request, kind, shared, worker, strict and check's
- * caller and arena are set by the caller. */
+/* Reads the whole body; request, kind, shared, worker, strict and check are
+ * set by the caller. */
 void intake_read(struct intake *in, struct str body, bool lines);
 void intake_release(struct intake *in);
 DEFINE_AUTO_RELEASE(intake)

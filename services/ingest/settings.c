@@ -27,6 +27,8 @@ static const struct conf_item items[] = {
      "Time from a request's first byte to the end of its body, then 408."},
     {"PULSE_INGEST_BODY_BYTES", CONF_BYTES, AT(body_bytes_max), "8m", 1024,
      1 << 30, NULL, "Largest body of a request, in bytes; larger is 413."},
+    {"PULSE_INGEST_BODIES_BYTES", CONF_BYTES, AT(bodies_bytes_max), "64m", 1024,
+     64e9, NULL, "Bodies of all requests under way together, then 503."},
     {"PULSE_INGEST_RECORDS", CONF_INT, AT(records_max), "10000", 1, 1000000,
      NULL, "Most records in one request; more is 413."},
     {"PULSE_INGEST_INFLIGHT_RECORDS", CONF_INT, AT(inflight_records_max),
@@ -79,6 +81,13 @@ static bool settings_agree(struct err *err)
                 "PULSE_INGEST_INFLIGHT_BYTES (%lld) must not be below "
                 "PULSE_INGEST_BODY_BYTES (%lld)",
                 (long long)s->inflight_bytes_max, (long long)s->body_bytes_max);
+        return false;
+    }
+    if (s->bodies_bytes_max < s->body_bytes_max) {
+        err_set(err, ERR_INPUT,
+                "PULSE_INGEST_BODIES_BYTES (%lld) must not be below "
+                "PULSE_INGEST_BODY_BYTES (%lld)",
+                (long long)s->bodies_bytes_max, (long long)s->body_bytes_max);
         return false;
     }
     return true;

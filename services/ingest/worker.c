@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+enum { ARENA_BLOCK = 64 * 1024, TEXT_KEEP = 64 * 1024 };
+
 static pthread_key_t mine;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -15,6 +17,7 @@ static void worker_free(void *arg)
     record_codec_free(w->codec);
     parcel_release(&w->records);
     parcel_release(&w->letters);
+    arena_free(w->arena);
     buf_release(&w->text);
     free(w);
 }
@@ -26,15 +29,27 @@ static void mine_make(void)
     assert(!failed);
 }
 
+static struct worker *worker_new(void)
+{
+    struct worker *w = xcalloc(1, sizeof *w);
+
+    w->codec = record_codec_new(NULL);
+    assert(w->codec); /* the schemas are built in and were tried by a test */
+    w->arena = arena_new(ARENA_BLOCK);
+    pthread_setspecific(mine, w);
+    return w;
+}
+
 struct worker *worker_mine(void)
 {
     pthread_once(&once, mine_make);
     struct worker *w = pthread_getspecific(mine);
-    if (w)
-        return w;
-    w = xcalloc(1, sizeof *w);
-    w->codec = record_codec_new(NULL);
-    assert(w->codec); /* the schemas are built in and were tried by a test */
-    pthread_setspecific(mine, w);
+    if (!w)
+        return worker_new();
+    parcel_reset(&w->records);
+    parcel_reset(&w->letters);
+    arena_reset(w->arena);
+    if (w->text.cap > TEXT_KEEP)
+        buf_release(&w->text);
     return w;
 }

@@ -9,11 +9,12 @@ struct worker {
     struct record_codec *codec;
     struct parcel records; /* for the endpoint's topic */
     struct parcel letters; /* for the dead letters' topic */
+    struct arena *arena;   /* of the request at hand, until it is sent */
     struct buf text;
 };
 
-/* The calling thread's, made at first use, freed when the thread ends.
- * Reset by the caller. */
+/* The calling thread's, made at first use, freed when the thread ends. Empty:
+ * what the last request left is gone. */
 struct worker *worker_mine(void);
 
 #endif
