@@ -10,6 +10,11 @@
  * The state alone says where the run begins, even when that is older than
  * every kept sample. So a restart, which has the state from its row and the
  * history from Kafka, goes on exactly like a process that never stopped.
+ *
+ * repeats_note. Of a sample and its repeats a restart may still find only the
+ * last in the log, and takes that for the first. So a repeat takes the place
+ * of the one before: it keeps its value and decides nothing, but has the
+ * repeat's offset and, where the clock runs ahead, the repeat's rule time.
  */
 #include "common/pulse/instance.h"
 
@@ -138,6 +143,8 @@ static void leave_by_offset(struct instance *i, int64_t replay_from)
         }
     }
     i->ahead_count = n;
+    if (i->count == 0)
+        i->floor_us = INT64_MIN;
 }
 
 static void leave_by_time(struct instance *i, const struct rule *r,
@@ -159,22 +166,38 @@ static void leave_by_time(struct instance *i, const struct rule *r,
         drop_ahead(i, n);
 }
 
-/* The first one wins, but stays as long as its last repeat would. */
-static bool is_repeat(struct instance *i, const struct sample *s)
+/* Index of the kept sample of this time; count where there is none. */
+static size_t kept_find(const struct instance *i, int64_t time, bool ahead)
 {
-    bool found = false;
-    size_t place = kept_place(i, s->time_us, s->time_us);
-    if (place < i->count && i->kept[place].at_us == s->time_us &&
-        i->kept[place].sample.time_us == s->time_us) {
-        i->kept[place].sample.offset = s->offset;
-        found = true;
+    size_t place = kept_place(i, time, time);
+    if (place < i->count && i->kept[place].at_us == time &&
+        i->kept[place].sample.time_us == time)
+        return place;
+    place = ahead ? 0 : i->count;
+    while (place < i->count && i->kept[place].sample.time_us != time)
+        place++;
+    return place;
+}
+
+/* Takes the sample of this time out of the history, for its repeat to take its
+ * place (repeats_note); false: there is none. */
+static bool withdraw(struct instance *i, int64_t time, double *value)
+{
+    size_t place = ahead_place(i, time);
+    bool ahead = place < i->ahead_count && i->ahead[place].time_us == time;
+    if (ahead) {
+        i->ahead_count--;
+        memmove(i->ahead + place, i->ahead + place + 1,
+                (i->ahead_count - place) * sizeof *i->ahead);
     }
-    place = ahead_place(i, s->time_us);
-    if (place < i->ahead_count && i->ahead[place].time_us == s->time_us) {
-        i->ahead[place].offset = s->offset;
-        found = true;
-    }
-    return found;
+    place = kept_find(i, time, ahead);
+    if (place == i->count)
+        return ahead;
+    *value = i->kept[place].sample.value;
+    i->count--;
+    memmove(i->kept + place, i->kept + place + 1,
+            (i->count - place) * sizeof *i->kept);
+    return true;
 }
 
 static bool is_late(const struct instance *i, const struct rule *r, int64_t at)
@@ -314,17 +337,47 @@ static size_t take(struct instance *i, int64_t at, const struct sample *s)
     return keep(i, at, s);
 }
 
+/* A sample that runs ahead is known as long as its own time is to come, also
+ * when its place in the history is not kept any more: in a replay, where the
+ * maximum is that of the end, it may look late. */
+static void remember_late(struct instance *i, const struct rule *r,
+                          const struct sample *s)
+{
+    if (!is_ahead(s) || s->time_us < i->state.event_max_us - r->lateness_us)
+        return;
+    size_t place = ahead_place(i, s->time_us);
+    if (place < i->ahead_count && i->ahead[place].time_us == s->time_us)
+        i->ahead[place].offset = s->offset;
+    else
+        keep_ahead(i, s);
+}
+
+static bool take_repeat(struct instance *i, const struct rule *r,
+                        const struct instance_limits *limits, int64_t at,
+                        const struct sample *s)
+{
+    struct sample again = *s;
+    if (!withdraw(i, s->time_us, &again.value))
+        return false;
+    (void)take(i, at, &again);
+    leave_by_offset(i, limits->replay_from);
+    leave_by_time(i, r, limits->kept_max);
+    return true;
+}
+
 enum sample_fate instance_feed(struct instance *i, const struct rule *r,
                                const struct instance_limits *limits,
                                const struct sample *s, struct transition *t)
 {
     *t = (struct transition){.kind = TRANSITION_NONE};
     leave_by_offset(i, limits->replay_from);
-    if (is_repeat(i, s))
-        return SAMPLE_REPEATED;
     int64_t at = sample_rule_time_us(s);
-    if (is_late(i, r, at))
+    if (is_late(i, r, at)) {
+        remember_late(i, r, s);
         return SAMPLE_LATE;
+    }
+    if (take_repeat(i, r, limits, at, s))
+        return SAMPLE_REPEATED;
     int64_t newest = i->state.event_max_us;
     size_t place = take(i, at, s);
     enum rule_verdict verdict = rule_judge(r, s->value);
@@ -343,9 +396,10 @@ void instance_replay(struct instance *i, const struct rule *r,
                      const struct sample *s)
 {
     int64_t at = sample_rule_time_us(s);
-    if (is_repeat(i, s) || is_late(i, r, at))
-        return;
-    (void)take(i, at, s);
+    if (is_late(i, r, at))
+        remember_late(i, r, s);
+    else if (!take_repeat(i, r, limits, at, s))
+        (void)take(i, at, s);
     leave_by_offset(i, limits->replay_from);
     leave_by_time(i, r, limits->kept_max);
 }
