@@ -4,9 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An entry is closed when it has so many samples or spans so much time. */
-enum { ENTRY_SAMPLES = 256 };
-static const int64_t entry_span_us = 1000000;
+enum { BLOCK = 64 }; /* offsets */
 
 void horizon_release(struct horizon *h)
 {
@@ -37,14 +35,12 @@ static struct horizon_entry *append(struct horizon *h)
 void horizon_note(struct horizon *h, int64_t offset, int64_t until_us)
 {
     struct horizon_entry *e = last(h);
-    if (!e || e->samples >= ENTRY_SAMPLES ||
-        until_us > e->until_us + entry_span_us) {
+    if (!e || e->first_off / BLOCK != offset / BLOCK) {
         e = append(h);
-        *e = (struct horizon_entry){offset, until_us, 0};
-    }
-    e->samples++;
-    if (until_us > e->until_us)
+        *e = (struct horizon_entry){offset, until_us};
+    } else if (until_us > e->until_us) {
         e->until_us = until_us;
+    }
 }
 
 int64_t horizon_from(struct horizon *h, int64_t log_time_us, int64_t next)

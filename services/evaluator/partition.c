@@ -28,7 +28,8 @@ struct partition *partition_new(const struct partition_options *options)
     p->o = *options;
     p->live_from = options->next;
     p->replay_from = p->read = options->replay_from;
-    p->log_time_us = p->forgot_us = INT64_MIN;
+    p->log_time_us = p->forgot_us = p->ahead_us = INT64_MIN;
+    p->watched = options->replay_from < options->next;
     p->rules = ruleset_new();
     p->activations = map_new(0, free);
     p->series = map_new(0, series_drop);
@@ -216,7 +217,9 @@ struct transition_write *partition_write_transition(struct partition *p,
     row->fingerprint = arena_str(b->memory, fingerprint_of(w->series));
     row->labels = copy_labels(b->memory, id);
     row->label_count = id->label_count;
-    row->log_time_us = p->log_time_us;
+    row->log_time_us = t->sample.received_at_us > p->log_time_us
+                           ? t->sample.received_at_us
+                           : p->log_time_us;
     copy_evidence(row, &w->instance);
     batch_keep_rules(b, p->rules);
     return row;
@@ -261,7 +264,12 @@ static void feed(struct partition *p, struct watch *w, const struct sample *s,
     struct transition t;
     count_fate(p->o.stats,
                instance_feed(&w->instance, w->rule, &limits, s, &t));
-    if (state->phase != before.phase || state->since_us != before.since_us)
+    /* A restart finds the maximum in the log as long as its sample is the last
+     * one there; if another came behind it, in the row. */
+    bool hidden = state->event_max_us == before.event_max_us &&
+                  state->event_max_us > w->written_max_us;
+    if (hidden || state->phase != before.phase ||
+        state->since_us != before.since_us)
         mark_dirty(p, w);
     if (t.kind != TRANSITION_NONE)
         (void)partition_write_transition(p, w, &t, b);
@@ -320,34 +328,45 @@ static struct series *series_for(struct partition *p,
     return s;
 }
 
-/* Log time up to which a sample, or a repeat of it, still means something. */
-static int64_t kept_until_us(const struct partition *p, const struct sample *s)
-{
-    int64_t until = s->received_at_us;
-    int64_t most = until + ahead_kept_us;
-    if (s->time_us > until)
-        until = s->time_us < most ? s->time_us : most;
-    return until + p->o.keep_us;
-}
-
 void partition_sample(struct partition *p, const struct series_id *id,
                       const struct sample *s, struct batch *b)
 {
     struct series *series = series_for(p, id, s->offset);
     if (!series)
         return;
-    horizon_note(&p->horizon, s->offset, kept_until_us(p, s));
+    p->watched = true;
+    if (s->time_us > p->ahead_us)
+        p->ahead_us = s->time_us;
     for (size_t i = 0; i < series->count; i++)
         feed(p, series->watches[i], s, b);
 }
 
+/* Log time up to which the message, or a repeat of it, still means something.
+ */
+static int64_t needed_until_us(const struct partition *p, int64_t received_us)
+{
+    int64_t most = received_us + ahead_kept_us;
+    int64_t ahead = p->ahead_us < most ? p->ahead_us : most;
+    return (ahead > received_us ? ahead : received_us) + p->o.keep_us;
+}
+
+/* From the first watched sample on every message is noted, since every one
+ * moves log time: see horizon.h. */
 void partition_message(struct partition *p, int64_t offset,
                        int64_t received_at_us)
 {
     assert(offset >= p->read);
     p->read = offset + 1;
-    if (received_at_us > p->log_time_us)
-        p->log_time_us = received_at_us;
+    if (p->watched && received_at_us != INT64_MIN) {
+        if (received_at_us > p->log_time_us)
+            p->log_time_us = received_at_us;
+        horizon_note(&p->horizon, offset, needed_until_us(p, received_at_us));
+    }
+    p->ahead_us = INT64_MIN;
+    p->replay_from = horizon_from(&p->horizon, p->log_time_us, p->read);
+    p->watched = p->replay_from < p->read;
+    if (!p->watched)
+        p->log_time_us = INT64_MIN; /* nor would a restart know it */
 }
 
 void partition_skip(struct partition *p, int64_t offset)
@@ -421,7 +440,6 @@ void partition_close(struct partition *p, struct batch *b)
     }
     p->dirty_count = 0;
     if (partition_live(p)) {
-        p->replay_from = horizon_from(&p->horizon, p->log_time_us, p->read);
         while (p->oldest && p->oldest->last_offset < p->replay_from)
             put_to_sleep(p, p->oldest, b);
         forget(p, b);
@@ -429,6 +447,7 @@ void partition_close(struct partition *p, struct batch *b)
     struct claim_move *move = batch_add_move(b);
     move->topic = p->o.place.topic;
     move->part = p->o.place.part;
-    move->next = partition_live(p) ? p->read : p->live_from;
-    move->replay_from = p->replay_from;
+    bool live = partition_live(p);
+    move->next = live ? p->read : p->live_from;
+    move->replay_from = live ? p->replay_from : p->o.replay_from;
 }

@@ -18,6 +18,8 @@ struct partition {
     int64_t live_from;   /* below it messages are read for the second time */
     int64_t replay_from; /* samples below it have left */
     int64_t log_time_us; /* highest received_at read */
+    int64_t ahead_us;    /* latest time of a watched sample of this message */
+    bool watched;        /* the message, or one still needed, was of use */
     int64_t forgot_us;   /* log time sleepers were looked through at */
     struct ruleset *rules;
     struct map *activations; /* rule id to struct activation */
