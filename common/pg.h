@@ -63,8 +63,8 @@ void pg_time_array(struct pg_params *p, const int64_t *us, size_t n);
 
 /* Runs one statement. NULL and *err on failure: ERR_INPUT for class 22, 23,
  * 42 and 54 (the data or the statement), ERR_RETRY for everything that may
- * pass (connection, 40, 53, 55, 57), ERR_FATAL for 28. params may be NULL; it is
- * emptied. Statements are prepared once per connection and reused, keyed by
+ * pass (connection, 40, 53, 55, 57), ERR_FATAL for 28. params may be NULL; it
+ * is emptied. Statements are prepared once per connection and reused, keyed by
  * the pointer-equal text: pass string literals. */
 struct pg_result *pg_run(struct pg *pg, const char *sql,
                          struct pg_params *params, struct err *err) MUST_USE;

@@ -20,7 +20,6 @@
 #include "services/evaluator/partition.h"
 #include "services/evaluator/rules.h"
 
-
 /* A partition the group gave us. */
 struct seat {
     size_t topic;

@@ -180,8 +180,8 @@ static bool ask(struct pg *pg, struct ticket *t, size_t count, struct err *err)
 static bool is_refusal(const struct pg *pg, const struct err *err)
 {
     const char *state = pg_sqlstate(pg);
-    return err->kind == ERR_INPUT && (strncmp(state, "22", 2) == 0 ||
-                                      strncmp(state, "54", 2) == 0);
+    return err->kind == ERR_INPUT &&
+           (strncmp(state, "22", 2) == 0 || strncmp(state, "54", 2) == 0);
 }
 
 /* The database takes no offence at what the decoder let through, as far as we

@@ -49,9 +49,9 @@ void table_sort(struct table_job *j);
  * decides. all_staged: trust no memory, nothing goes directly. */
 bool table_write(struct table_job *j, bool all_staged, struct err *err)
     MUST_USE;
-/* After the database refused some row (class 22, 23 or 54) and a rollback: finds
- * all such rows in transactions that are rolled back, and poisons them. False
- * if something else fails. */
+/* After the database refused some row (class 22, 23 or 54) and a rollback:
+ * finds all such rows in transactions that are rolled back, and poisons them.
+ * False if something else fails. */
 bool table_bisect(struct table_job *j, struct err *err) MUST_USE;
 /* After COMMIT: remembers the times, counts the verdicts. */
 void table_committed(struct table_job *j, struct stats *stats);
