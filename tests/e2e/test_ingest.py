@@ -138,23 +138,6 @@ def test_event_keeps_what_it_does_not_know(edge):
     assert record["key"] == "acme:pay"
 
 
-@pytest.mark.parametrize("path", [BATCH, TELEMETRY, EVENTS])
-def test_many_forms(edge, path):
-    """An array, NDJSON, and as many records as one request may have."""
-    one, two, many = name(), name(), name()
-    body = wrapped(path, [good(path, one), good(path, one)])
-    assert edge.post(path, body, edge.acme).json()["accepted"] == 2
-    lines = "\n".join(json.dumps(good(path, two)) for _ in range(3)) + "\n"
-    answer = edge.post(path, lines.encode(), edge.acme,
-                       Content_Type="application/x-ndjson; charset=utf-8")
-    assert answer.json() == {"accepted": 3, "rejected": []}
-    body = wrapped(path, [good(path, many)] * 10000)
-    assert edge.post(path, body, edge.acme).json()["accepted"] == 10000
-    assert len(stored(edge, path, one)) == 2
-    assert len(stored(edge, path, two)) == 3
-    assert len(stored(edge, path, many)) == 10000
-
-
 def test_records_without_a_time_get_different_ones(edge):
     """1 us apart within one key, or the store would take them for repeats."""
     ident = name()
@@ -390,6 +373,23 @@ def test_revoked_key_is_refused_within_5_s(edge):
                     (key.split("_")[1],))
     wait_until(lambda: edge.post(METRIC, body, key).status_code == 401, 5,
                "the revoked key is refused")
+
+
+@pytest.mark.parametrize("path", [BATCH, TELEMETRY, EVENTS])
+def test_many_forms(edge, path):
+    """An array, NDJSON, and as many records as one request may have."""
+    one, two, many = name(), name(), name()
+    body = wrapped(path, [good(path, one), good(path, one)])
+    assert edge.post(path, body, edge.acme).json()["accepted"] == 2
+    lines = "\n".join(json.dumps(good(path, two)) for _ in range(3)) + "\n"
+    answer = edge.post(path, lines.encode(), edge.acme,
+                       Content_Type="application/x-ndjson; charset=utf-8")
+    assert answer.json() == {"accepted": 3, "rejected": []}
+    body = wrapped(path, [good(path, many)] * 10000)
+    assert edge.post(path, body, edge.acme).json()["accepted"] == 10000
+    assert len(stored(edge, path, one)) == 2
+    assert len(stored(edge, path, two)) == 3
+    assert len(stored(edge, path, many)) == 10000
 
 
 def test_what_was_counted(edge):
