@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "common/log.h"
 #include "services/evaluator/partition_state.h"
 
 /* A sample may be ahead of the edge's clock by what the edge accepts, 10
@@ -317,6 +318,7 @@ static struct series *series_for(struct partition *p,
         return NULL;
     if (p->o.budget->used + (int64_t)matches > p->o.budget->max) {
         counter_add(p->o.stats->refused, matches);
+        log_warn("instances_full", LOG_I("max", p->o.budget->max));
         return NULL;
     }
     s = series_new(id);
