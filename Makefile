@@ -9,6 +9,7 @@ define HELP
 make up        start the whole pipeline on this machine, with a small fleet
 make status    services, lag, rows per second, incidents; the curl to try
 make logs      follow the logs; ARGS=writer for one service
+make pulse     the operator's command on it; ARGS='tail pulse.metrics -n 3'
 make down      stop it and keep the data; PURGE=1 removes the data too
 
 make test      unit, db-test and e2e

@@ -17,4 +17,7 @@ status:
 	@./sandbox --join pulse deploy/local/stack status
 logs:
 	@tail -n 50 -F $(if $(ARGS),$(ARGS:%=.state/logs/%.log),.state/logs/*.log)
-.PHONY: up down status logs
+pulse:
+	@./sandbox --status pulse || { echo "Pulse is not up: make up"; exit 1; }
+	@./sandbox --join pulse deploy/local/stack pulse $(ARGS)
+.PHONY: up down status logs pulse
