@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -11,7 +12,7 @@
 #include "common/pulse/topology.h"
 #include "services/writer/intake_state.h"
 
-enum { TICK_MS = 1000, ADMIN_TIMEOUT_MS = 5000 };
+enum { TICK_MS = 1000, ADMIN_TIMEOUT_MS = 5000, TOPICS_MS = 5000 };
 
 bool intake_checked(struct intake *in, bool ok, struct err *err)
 {
@@ -224,6 +225,48 @@ void intake_leave(struct intake *in)
     intake_forget(in);
 }
 
+/* ---- topics made anew ---- */
+
+/* Claims of a topic that has another id now are given up. */
+static bool drop_old(struct intake *in, size_t topic, const char *id)
+{
+    bool any = false;
+    for (size_t i = 0; i < in->parts.count; i++) {
+        struct partition *p = &in->parts.all[i];
+        const struct claim *c = claims_get(in->claims, p->topic, p->part);
+        if (p->topic != topic || c == NULL || strcmp(c->topic_id, id) == 0)
+            continue;
+        if (!any)
+            flush(in);
+        claims_drop(in->claims, p->topic, p->part);
+        p->claimed = false;
+        any = true;
+    }
+    return any;
+}
+
+/* A topic deleted and made anew under us may hold messages at our position
+ * and before it: no offset is out of range, only its id tells. */
+static void look_at_topics(struct intake *in)
+{
+    struct kafka_topic_info info;
+    struct err err;
+    int64_t now_us = clock_mono_us();
+    if (!in->database || in->consumer == NULL ||
+        !kafka_consumer_up(in->consumer) ||
+        now_us - in->topics_seen_us < TOPICS_MS * INT64_C(1000))
+        return;
+    in->topics_seen_us = now_us;
+    bool any = false;
+    for (size_t t = 0; t < TOPIC_COUNT; t++) {
+        if (!kafka_topic_describe(in->admin, topic_names[t], &info, &err))
+            break; /* away, or just being made: the next time */
+        any |= drop_old(in, t, info.id);
+    }
+    if (any)
+        holding_claim_all(in);
+}
+
 /* ---- life ---- */
 
 static void on_tick(void *arg)
@@ -233,6 +276,7 @@ static void on_tick(void *arg)
     if (!in->database && in->consumer != NULL &&
         clock_mono_us() - in->away_since_us > patience_us)
         intake_leave(in);
+    look_at_topics(in);
     poll_events(in); /* at least this often, or the group thinks us dead */
     service_need_set(in->need_kafka,
                      in->consumer != NULL && kafka_consumer_up(in->consumer));

@@ -35,6 +35,7 @@ struct intake {
     struct pg *pg;
     bool database; /* connected and, as far as we know, working */
     int64_t away_since_us;
+    int64_t topics_seen_us; /* when their ids were last looked at */
     struct claims *claims;
     struct series *series;
     struct batch *batch;

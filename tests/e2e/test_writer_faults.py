@@ -355,6 +355,28 @@ def test_a_topic_made_anew_is_read_from_its_start(stack, inject):
     assert writer.log_count("event=topic_recreated") > 0
 
 
+def test_a_topic_made_anew_under_a_running_writer(stack, inject):
+    """Frozen meanwhile, it sees neither an error nor an offset out of range:
+    only the topic's id tells."""
+    t = now_us()
+    inject.send("Metric", *[metric("old", 1.0, t + i) for i in range(20)],
+                partition=0)
+    inject.flush()
+    writer = start(stack)
+    caught_up(stack)
+    writer.pause()
+    stack.kafka.fresh_topics()
+    again = Injector(stack.kafka.brokers)
+    again.send("Metric", *[metric("new", 1.0, t + i) for i in range(50)],
+               partition=0)
+    again.flush()
+    writer.resume()
+    wait_until(lambda: stack.db.value(
+        "SELECT count(*) FROM store.samples JOIN store.series"
+        " USING (series_id) WHERE name = 'new'") == 50, 30, "all are stored")
+    balance(stack)
+
+
 @pytest.mark.parametrize("name, value", [
     ("PULSE_WRITER_BATCH_ROWS", "many"), ("PULSE_WRITER_BATCH_AGE", "0s"),
     ("PULSE_TELEMETRY_SERIES", "perhaps"),
