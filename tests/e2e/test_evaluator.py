@@ -369,6 +369,37 @@ def test_the_database_goes_away(alerts):
     assert incident["resolved_at"] == moment(start + 17 * SECOND)
 
 
+def test_the_log_begins_later(alerts):
+    """What had to be read again is gone from the log: it says so, begins
+    where the log does, and the phases are still known."""
+    alerts.rule("short", "Hot", "temperature", 80, for_="5s", clear="5s")
+    loaded(alerts)
+    evaluator = alerts.stack.evaluator
+    start = now_us() - 100 * SECOND
+    for second in range(8):
+        alerts.telemetry("short", "open", start + second * SECOND,
+                         temperature=99)
+        alerts.telemetry("short", "pending", start + second * SECOND,
+                         temperature=99 if second > 5 else 20)
+    wait_until(alerts.caught_up, 30, "all is evaluated")
+    assert evaluator.stop() == 0
+    kafka = alerts.stack.kafka
+    for part, end in kafka.ends("pulse.telemetry").items():
+        kafka.delete_before("pulse.telemetry", part, end)
+    evaluator.start()
+    for second in range(8, 15):
+        alerts.telemetry("short", "open", start + second * SECOND,
+                         temperature=20)
+        alerts.telemetry("short", "pending", start + second * SECOND,
+                         temperature=99)
+    wait_until(alerts.caught_up, 30, "all is evaluated")
+    found = {i["metadata"]["device_id"]: i for i in alerts.incidents("short")}
+    assert found["open"]["started_at"] == moment(start)
+    assert found["open"]["resolved_at"] == moment(start + 13 * SECOND)
+    assert found["pending"]["started_at"] == moment(start + 6 * SECOND)
+    evaluator.wait_log("event=position_outside_log")
+
+
 def test_sigterm_under_load(alerts):
     """Exit 0, and nothing decided is lost."""
     alerts.rule("term", "Hot", "temperature", 80)

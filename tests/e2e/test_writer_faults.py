@@ -2,8 +2,6 @@
 """Writers that stop, freeze and die; databases and logs that go away."""
 
 import itertools
-import socket
-import struct
 import threading
 import time
 
@@ -276,19 +274,6 @@ def test_a_broker_restart(stack, load):
     all_once(stack, load)
 
 
-def delete_before(port, topic, part, offset):
-    """Kafka's DeleteRecords (version 0), which confluent_kafka 1.7 lacks."""
-    name = topic.encode()
-    body = struct.pack(">hhih4s", 21, 0, 1, 4, b"test") + struct.pack(
-        f">ih{len(name)}siiqi", 1, len(name), name, 1, part, offset, 10000)
-    with socket.create_connection(("127.0.0.1", port), 10) as s:
-        s.sendall(struct.pack(">i", len(body)) + body)
-        reply = s.makefile("rb")
-        answer = reply.read(struct.unpack(">i", reply.read(4))[0])
-    first, error = struct.unpack(">qh", answer[-10:])
-    assert (first, error) == (offset, 0)
-
-
 def test_what_the_log_lost_is_counted(stack, inject):
     """Retention passed the writer: a gap in the ledger, never silence."""
     t = now_us()
@@ -303,7 +288,7 @@ def test_what_the_log_lost_is_counted(stack, inject):
     inject.send("Metric", *[metric("gap", float(i), t + 100 + i)
                             for i in range(50)], partition=4)
     inject.flush()
-    delete_before(stack.kafka.port, "pulse.metrics", 4, base + 20)
+    stack.kafka.delete_before("pulse.metrics", 4, base + 20)
     writer = start(stack)
     caught_up(stack)
     assert stack.db.value("SELECT sum(gap)::int8 FROM store.ledger WHERE"
@@ -323,7 +308,7 @@ def test_the_log_loses_its_start_under_a_running_writer(stack, inject):
     inject.send("Metric", *[metric("run", 1.0, t + 1 + i)
                             for i in range(30)], partition=5)
     inject.flush()
-    delete_before(stack.kafka.port, "pulse.metrics", 5, ends[5] + 10)
+    stack.kafka.delete_before("pulse.metrics", 5, ends[5] + 10)
     writer.resume()
     caught_up(stack)
     assert writer.log_count("event=position_outside_log") == 1

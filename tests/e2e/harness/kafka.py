@@ -2,6 +2,8 @@
 """A Kafka broker of the session's own, and what tests ask of it."""
 
 import shutil
+import socket
+import struct
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -120,6 +122,20 @@ class Kafka:
         error, message = result[0]
         assert error is None, error
         return message.partition(), message.offset()
+
+    def delete_before(self, topic, part, offset):
+        """Kafka's DeleteRecords (version 0), which confluent_kafka 1.7
+        lacks: the log begins at offset."""
+        name = topic.encode()
+        body = struct.pack(">hhih4s", 21, 0, 1, 4, b"test") + struct.pack(
+            f">ih{len(name)}siiqi", 1, len(name), name, 1, part, offset,
+            10000)
+        with socket.create_connection(("127.0.0.1", self.port), 10) as s:
+            s.sendall(struct.pack(">i", len(body)) + body)
+            reply = s.makefile("rb")
+            answer = reply.read(struct.unpack(">i", reply.read(4))[0])
+        first, error = struct.unpack(">qh", answer[-10:])
+        assert (first, error) == (offset, 0)
 
     def _consumer(self):
         return Consumer({"bootstrap.servers": self.brokers,
