@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -12,7 +13,12 @@
 #include "services/evaluator/effects.h"
 #include "services/evaluator/intake_state.h"
 
-enum { TICK_MS = 100, ADMIN_TIMEOUT_MS = 5000, RECORD_BLOCK = 64 * 1024 };
+enum {
+    TICK_MS = 100,
+    TOPICS_MS = 5000,
+    ADMIN_TIMEOUT_MS = 5000,
+    RECORD_BLOCK = 64 * 1024,
+};
 /* Events handled before timers and signals have their turn. */
 enum { EVENTS_MAX = 2000 };
 /* 9999-12-31: beyond it nothing can be written as RFC 3339. */
@@ -394,6 +400,44 @@ static void look_at_rules(struct intake *in)
         activate_rules(in);
 }
 
+/* Claims of a topic that has another id now are given up. */
+static bool drop_old(struct intake *in, size_t topic, const char *id)
+{
+    bool any = false;
+    for (size_t i = 0; i < in->seat_count; i++) {
+        struct seat *s = &in->seats[i];
+        const struct claim *c = claims_get(in->claims, s->topic, s->part);
+        if (s->topic != topic || !c || strcmp(c->topic_id, id) == 0)
+            continue;
+        if (!any && !commit(in))
+            return false;
+        holding_drop(in, s);
+        any = true;
+    }
+    return any;
+}
+
+/* A topic deleted and made anew under us may hold messages at our position
+ * and before it: no offset is out of range, only its id tells. */
+static void look_at_topics(struct intake *in)
+{
+    struct kafka_topic_info info;
+    struct err err;
+    int64_t now_us = clock_mono_us();
+    if (!in->database || !in->consumer || !kafka_consumer_up(in->consumer) ||
+        now_us - in->topics_seen_us < TOPICS_MS * INT64_C(1000))
+        return;
+    in->topics_seen_us = now_us;
+    bool any = false;
+    for (size_t t = 0; t < EVALUATOR_TOPICS; t++) {
+        if (!kafka_topic_describe(in->admin, topic_names[t], &info, &err))
+            break; /* away, or just being made: the next time */
+        any |= drop_old(in, t, info.id);
+    }
+    if (any)
+        holding_claim_all(in);
+}
+
 static void show(struct intake *in)
 {
     size_t sleeping = 0;
@@ -416,6 +460,7 @@ static void on_tick(void *arg)
         intake_leave(in);
     if (in->database)
         look_at_rules(in);
+    look_at_topics(in);
     poll_events(in); /* at least this often, or the group thinks us dead */
     show(in);
 }

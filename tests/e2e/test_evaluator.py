@@ -416,6 +416,28 @@ def test_sigterm_under_load(alerts):
     assert len(alerts.incidents("term")) == 300
 
 
+def test_a_topic_made_anew_is_read_from_its_start(alerts):
+    """The evaluator is frozen meanwhile and sees neither an error nor an
+    offset out of range: only the topic's id tells."""
+    alerts.rule("anew", "Hot", "temperature", 80)
+    loaded(alerts)
+    evaluator, now = alerts.stack.evaluator, now_us() - 100 * SECOND
+    for n in range(20):
+        alerts.telemetry("anew", "old", now + n, partition=0, temperature=20)
+    wait_until(alerts.caught_up, 20, "all is evaluated")
+    end = alerts.stack.kafka.ends("pulse.telemetry")[0]
+    evaluator.pause()
+    alerts.stack.kafka.fresh_topics()
+    alerts.telemetry("anew", "new", now, partition=0, temperature=99)
+    for n in range(end + 10):
+        alerts.telemetry("anew", "old", now + 100 + n, partition=0,
+                         temperature=20)
+    evaluator.resume()
+    wait_until(lambda: alerts.incidents("anew", device_id="new"), 30,
+               "the first message is evaluated")
+    wait_until(alerts.caught_up, 20, "all is evaluated")
+
+
 @pytest.mark.parametrize("name, value, says", [
     ("PULSE_WEBHOOK_ALLOW", "10.0.0.0/33", "PULSE_WEBHOOK_ALLOW"),
     ("PULSE_WEBHOOK_SCHEDULE", "0s,soon", "PULSE_WEBHOOK_SCHEDULE"),
