@@ -4,6 +4,7 @@
 import random
 
 import pytest
+from confluent_kafka import Producer
 from harness.records import Injector, encode, event, metric, now_us, telemetry
 from harness.wait import wait_until
 
@@ -261,6 +262,30 @@ def test_dead_letters_of_the_edge_are_kept(stack, send):
     assert send("DeadLetter", {**letter, "stage": "kitchen"}) == (0, 0, 1, 0)
     found = letters(stack, "invalid_utf8")
     assert found == [("acme", "ingest", None, None, None, None, b"\x00\xff")]
+
+
+def test_tombstones_and_what_is_no_message(stack, send, inject):
+    """A null payload is a dead letter. Marks of transactions, and messages of
+    one that was aborted, take offsets too: they count as gap."""
+    t = now_us()
+    assert send("pulse.metrics", None, partition=3) == (0, 0, 1, 0)
+    producer = Producer({"bootstrap.servers": stack.kafka.brokers,
+                         "transactional.id": "t"})
+    producer.init_transactions(30)
+    before = sums(stack, "pulse.metrics")
+    for n, end in enumerate((producer.commit_transaction,
+                             producer.abort_transaction)):
+        producer.begin_transaction()
+        producer.produce("pulse.metrics", partition=3,
+                         value=encode("Metric", metric("tx", 1.0, t + n)))
+        producer.flush(30)
+        end(30)
+    inject.send("Metric", metric("tx", 1.0, t + 9), partition=3)
+    inject.flush()
+    wait_until(lambda: len(samples(stack, "tx")) == 2, 20, "both are stored")
+    after = sums(stack, "pulse.metrics")
+    assert tuple(a - b for a, b in zip(after, before)) == (2, 0, 0, 3)
+    consumed(stack)
 
 
 def test_impossible_times(stack, send):
