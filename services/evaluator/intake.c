@@ -425,15 +425,18 @@ static void look_at_topics(struct intake *in)
     struct err err;
     int64_t now_us = clock_mono_us();
     if (!in->database || !in->consumer || !kafka_consumer_up(in->consumer) ||
-        now_us - in->topics_seen_us < TOPICS_MS * INT64_C(1000))
+        now_us < in->topics_due_us)
         return;
-    in->topics_seen_us = now_us;
     bool any = false;
     for (size_t t = 0; t < EVALUATOR_TOPICS; t++) {
         if (!kafka_topic_describe(in->admin, topic_names[t], &info, &err))
             break; /* away, or just being made: the next time */
         any |= drop_old(in, t, info.id);
     }
+    /* Brokers that hang are asked less often: nothing else goes on here. */
+    int64_t end_us = clock_mono_us(), pause_us = 20 * (end_us - now_us);
+    const int64_t least_us = TOPICS_MS * INT64_C(1000);
+    in->topics_due_us = end_us + (pause_us > least_us ? pause_us : least_us);
     if (any)
         holding_claim_all(in);
 }

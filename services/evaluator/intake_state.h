@@ -48,7 +48,7 @@ struct intake {
     struct pg *pg;
     bool database; /* connected and, as far as we know, working */
     int64_t away_since_us;
-    int64_t topics_seen_us; /* when their ids were last looked at */
+    int64_t topics_due_us; /* when their ids are looked at (monotonic) */
     struct claims *claims;
     struct rules *rules;
     int64_t rules_seen_us;

@@ -35,7 +35,7 @@ struct intake {
     struct pg *pg;
     bool database; /* connected and, as far as we know, working */
     int64_t away_since_us;
-    int64_t topics_seen_us; /* when their ids were last looked at */
+    int64_t topics_due_us; /* when their ids are looked at (monotonic) */
     struct claims *claims;
     struct series *series;
     struct batch *batch;
