@@ -140,38 +140,12 @@ static void add_metric(struct batch *b, const struct metric_record *m)
     sample_add(b, m->time_us, id, m->value, true);
 }
 
-static void add_json_field(struct buf *out, const struct field *f)
-{
-    json_add_str(out, f->name);
-    buf_add_char(out, ':');
-    switch (f->type) {
-    case FIELD_REAL:
-        json_add_double(out, f->real);
-        break;
-    case FIELD_INTEGER:
-        json_add_i64(out, f->integer);
-        break;
-    case FIELD_BOOLEAN:
-        buf_add_text(out, f->boolean ? "true" : "false");
-        break;
-    case FIELD_TEXT:
-        json_add_str(out, f->text);
-        break;
-    }
-}
-
 static struct str metrics_json(struct batch *b,
                                const struct telemetry_record *t)
 {
     struct buf *out = &b->scratch;
     buf_reset(out);
-    buf_add_char(out, '{');
-    for (size_t i = 0; i < t->metric_count; i++) {
-        if (i > 0)
-            buf_add_char(out, ',');
-        add_json_field(out, &t->metrics[i]);
-    }
-    buf_add_char(out, '}');
+    fields_json(t->metrics, t->metric_count, out);
     return arena_str(b->arena, buf_str(out));
 }
 
