@@ -242,6 +242,18 @@ def test_killed_while_sending(alerts):
     receiver.close()
 
 
+def test_two_notifiers_share_the_work(alerts, receiver):
+    """Forty incidents, two processes: each message once."""
+    second = alerts.stack.service("evaluator", "2", **SETTINGS).start()
+    case = Case(alerts, {"c": receiver.url})
+    for n in range(40):
+        alerts.telemetry(case.tenant, f"d{n}", case.time, temperature=99)
+    wait_until(lambda: case.statuses() == [("firing", "delivered")] * 40, 60,
+               "all are delivered")
+    assert len(receiver.ids("firing")) == len(receiver.deliveries) == 40
+    assert second.stop() == 0
+
+
 @pytest.mark.parametrize("kind, secrets, says", [
     ("slack", (SECRET,), "webhooks only"),
     ("webhook", (), "no secret"),

@@ -66,6 +66,11 @@ static void inside_is_refused(void **state)
         "64:ff9b::7f00:1",
         "64:ff9b::a9fe:a9fe",
         "64:ff9b:1::10.0.0.1",
+        /* A /48 of NAT64 has the address in bytes 6, 7, 9 and 10. */
+        "64:ff9b:1:a9fe:a9:fe00:808:808",
+        "::ffff:0:127.0.0.1",      /* IPv4-translated, RFC 2765 */
+        "2002:a9fe:a9fe::808:808", /* 6to4, another address behind it */
+        "2001:0:53aa:64c::1",      /* Teredo */
         "2002:7f00:1::",
         "2002:a00:1::1",
         "2001::1",
@@ -124,6 +129,7 @@ static void the_list_allows(void **state)
         {"0.0.0.0/0", "10.9.8.7", true},
         {"0.0.0.0/0", "::1", false},
         {"::/0", "10.9.8.7", true},
+        {"64:ff9b:1::/48", "64:ff9b:1::a00:1", true},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         for (int https = 0; https < 2; https++) {
