@@ -7,12 +7,15 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/clock.h"
 #include "common/http.h"
 #include "common/log.h"
 #include "common/version.h"
 
 enum { NEEDS_MAX = 8, DRAINS_MAX = 8, ADMIN_ROUTES = 4, ALIVE_MS = 30000 };
+enum { GUARD_EVERY_MS = 100, GUARD_GRACE_MS = 1000 };
 
 struct service_need {
     struct service *service;
@@ -213,6 +216,37 @@ void service_fail(struct service *s, const struct err *err)
     stop(s, 1);
 }
 
+/* ---- the loop may be stuck ---- */
+
+static bool is_told_to_end(const struct service *s)
+{
+    sigset_t pending; /* taken by the loop, if it turns */
+    sigemptyset(&pending);
+    (void)sigpending(&pending);
+    return atomic_load(&s->draining) || sigismember(&pending, SIGTERM) == 1 ||
+           sigismember(&pending, SIGINT) == 1;
+}
+
+/* A server that hangs holds the loop in a call, and so the signal and its
+ * deadline. All that matters is a transaction: leaving is safe. */
+static void *guard(void *arg)
+{
+    struct service *s = arg;
+    int64_t since_us = clock_mono_us();
+    int64_t patience_us =
+        (s->drain_timeout_ms + GUARD_GRACE_MS) * INT64_C(1000);
+    while (!atomic_load(&s->stopped)) {
+        usleep(GUARD_EVERY_MS * 1000);
+        if (!is_told_to_end(s)) {
+            since_us = clock_mono_us();
+        } else if (clock_mono_us() - since_us > patience_us) {
+            log_error("stuck", LOG_I("timeout_ms", s->drain_timeout_ms));
+            _exit(1);
+        }
+    }
+    return NULL;
+}
+
 /* ---- life ---- */
 
 struct service *service_new(const struct service_options *options,
@@ -274,7 +308,13 @@ struct metrics *service_metrics(struct service *s)
 int service_run(struct service *s)
 {
     service_need_set(&s->needs[0], true);
+    pthread_t guarding;
+    int failed = pthread_create(&guarding, NULL, guard, s);
+    assert(failed == 0);
     int status = loop_run(s->loop);
+    atomic_store(&s->stopped, true);
+    failed = pthread_join(guarding, NULL);
+    assert(failed == 0);
     /* From here on parts are freed that gauges may still ask. */
     http_server_free(s->admin);
     s->admin = NULL;

@@ -2,6 +2,8 @@
 """Writers that stop, freeze and die; databases and logs that go away."""
 
 import itertools
+import os
+import signal
 import threading
 import time
 
@@ -208,6 +210,26 @@ def test_two_writers_share_and_inherit(stack, load):
 
 
 @pytest.mark.timeout(240)
+def test_sigterm_while_postgres_hangs(stack, inject):
+    """The loop waits in a call that does not return; it ends nevertheless."""
+    writer = start(stack, PULSE_DRAIN_TIMEOUT="2s")
+    backends = stack.db.rows("SELECT pid FROM pg_stat_activity"
+                             " WHERE application_name = 'pulse-writer'")
+    for (pid,) in backends:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        inject.send("Metric", metric("hang", 1.0, now_us()), partition=1)
+        inject.flush()
+        time.sleep(1)
+        writer.signal(signal.SIGTERM)
+        assert writer.wait(10) == 1
+    finally:
+        for (pid,) in backends:
+            os.kill(pid, signal.SIGCONT)
+    start(stack)
+    caught_up(stack)
+
+
 def test_postgres_down_for_30_seconds(stack, load):
     writer = start(stack)
     writer.wait_metric(MESSAGES, 300)
