@@ -161,7 +161,8 @@ static void take_telemetry(struct intake *in, struct partition *p,
     }
 }
 
-/* INT64_MIN: the message could not be read. */
+/* INT64_MIN: the message could not be read, or is none of its topic: the writer
+ * stores no such message, so none may page. */
 static int64_t take_record(struct intake *in, struct partition *p,
                            const struct kafka_event *e)
 {
@@ -169,11 +170,14 @@ static int64_t take_record(struct intake *in, struct partition *p,
     struct err err;
     int64_t received_us = INT64_MIN;
     if (record_decode(in->codec, e->payload, in->record_memory, &r, &err)) {
-        if (r.kind == RECORD_METRIC && time_ok(r.metric.time_us) &&
+        bool metric = r.kind == RECORD_METRIC && e->topic == AT_METRICS;
+        bool telemetry =
+            r.kind == RECORD_TELEMETRY && e->topic == AT_TELEMETRY;
+        if (metric && time_ok(r.metric.time_us) &&
             time_ok(r.metric.received_at_us)) {
             received_us = r.metric.received_at_us;
             take_metric(in, p, e->offset, &r.metric);
-        } else if (r.kind == RECORD_TELEMETRY && time_ok(r.telemetry.time_us) &&
+        } else if (telemetry && time_ok(r.telemetry.time_us) &&
                    time_ok(r.telemetry.received_at_us)) {
             received_us = r.telemetry.received_at_us;
             take_telemetry(in, p, e->offset, &r.telemetry);

@@ -400,6 +400,21 @@ def test_the_log_begins_later(alerts):
     evaluator.wait_log("event=position_outside_log")
 
 
+def test_a_record_in_the_wrong_topic_pages_nobody(alerts):
+    """The writer stores no such message; a good one beside it opens one."""
+    alerts.rule("stray", "Hot", "temperature", 80)
+    loaded(alerts)
+    start = now_us() - 100 * SECOND
+    stray = alerts.encode("Metric", {
+        "tenant_id": "stray", "name": "temperature", "labels": {"host": "x"},
+        "value": 99.0, "time": moment(start), "received_at": moment(start)})
+    alerts.stack.kafka.produce("pulse.telemetry", stray, b"stray:x", 0)
+    alerts.telemetry("stray", "good", start, partition=0, temperature=99)
+    wait_until(alerts.caught_up, 30, "all is evaluated")
+    found = alerts.incidents("stray")
+    assert [i["metadata"]["device_id"] for i in found] == ["good"]
+
+
 def test_sigterm_under_load(alerts):
     """Exit 0, and nothing decided is lost."""
     alerts.rule("term", "Hot", "temperature", 80)
