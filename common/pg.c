@@ -244,7 +244,10 @@ bool pg_connect(struct pg *pg, struct err *err)
     pg->cancel = PQcancelCreate(pg->conn);
     pthread_mutex_unlock(&pg->cancel_lock);
     pg->generation++;
-    return session(pg, err);
+    if (session(pg, err))
+        return true;
+    pg_disconnect(pg); /* without its settings it is no connection of ours */
+    return false;
 }
 
 void pg_disconnect(struct pg *pg)
