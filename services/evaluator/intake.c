@@ -171,8 +171,7 @@ static int64_t take_record(struct intake *in, struct partition *p,
     int64_t received_us = INT64_MIN;
     if (record_decode(in->codec, e->payload, in->record_memory, &r, &err)) {
         bool metric = r.kind == RECORD_METRIC && e->topic == AT_METRICS;
-        bool telemetry =
-            r.kind == RECORD_TELEMETRY && e->topic == AT_TELEMETRY;
+        bool telemetry = r.kind == RECORD_TELEMETRY && e->topic == AT_TELEMETRY;
         if (metric && time_ok(r.metric.time_us) &&
             time_ok(r.metric.received_at_us)) {
             received_us = r.metric.received_at_us;
