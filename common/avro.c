@@ -79,11 +79,6 @@ void avro_codec_free(struct avro_codec *c)
     free(c);
 }
 
-const struct avro_def *avro_codec_def(const struct avro_codec *c)
-{
-    return c->def;
-}
-
 avro_value_t *avro_codec_value(struct avro_codec *c)
 {
     avro_value_reset(&c->value);

@@ -31,7 +31,6 @@ struct avro_codec *avro_codec_new(const struct avro_def *def, struct err *err)
     MUST_USE;
 void avro_codec_free(struct avro_codec *c);
 DEFINE_AUTO(avro_codec)
-const struct avro_def *avro_codec_def(const struct avro_codec *c);
 /* The codec's one value, reset: fill it by libavro's setters, then encode. */
 avro_value_t *avro_codec_value(struct avro_codec *c);
 /* The value as the last avro_decode left it. */

@@ -2,7 +2,7 @@
 /*
  * claim.h - partitions held by this consumer, with their positions in
  * PostgreSQL: the fence that makes a batch's rows and its offsets one
- * transaction (DESIGN: writer, evaluator).
+ * transaction (docs/adr/0005).
  *
  * The table (its name is given) has the columns consumer, topic, part,
  * topic_id, first_off, next_off, replay_from, epoch, owner, backend_pid,
@@ -39,7 +39,7 @@ struct claim {
 };
 
 struct claims_options {
-    const char *table;         /* "store.consumer_offset" */
+    const char *table;         /* "schema.offsets" */
     const char *consumer;      /* "pulse-writer" */
     const char *owner;         /* host and pid, for people */
     const char *const *topics; /* must outlive the claims */

@@ -105,8 +105,8 @@ bool record_decode(struct record_codec *c, struct str message, struct arena *a,
 const struct label *metric_labels(const struct metric_record *m,
                                   struct arena *a, size_t *count) MUST_USE;
 
-/* The Kafka message key of a record (DESIGN: topics and keys), appended: what
- * must keep its order has one key, so a series lives in one partition. */
+/* The Kafka message key of a record, appended: what must keep its order has one
+ * key, so a series lives in one partition. */
 void record_key(const struct record *r, struct buf *out);
 /* One JSON object, for people and tools (pulse tail): the schema's fields
  * without the null ones, times as RFC 3339. */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2034 # those who source it use them
-# settings.sh - sourced: where everything of `make up` is. The ports are
-# DESIGN's; any PULSE_*_PORT may be given to `make up`, which keeps what it was
+# settings.sh - sourced: where everything of `make up` is. The ports are the
+# programs' own; any PULSE_*_PORT may be given to `make up`, which keeps what it was
 # given in local.env, so that later calls find the same places.
 
 local_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
