@@ -273,6 +273,7 @@ def test_tombstones_and_what_is_no_message(stack, send, inject):
                          "transactional.id": "t"})
     producer.init_transactions(30)
     before = sums(stack, "pulse.metrics")
+    start = stack.kafka.ends("pulse.metrics")[3]
     for n, end in enumerate((producer.commit_transaction,
                              producer.abort_transaction)):
         producer.begin_transaction()
@@ -280,6 +281,9 @@ def test_tombstones_and_what_is_no_message(stack, send, inject):
                          value=encode("Metric", metric("tx", 1.0, t + n)))
         producer.flush(30)
         end(30)
+    # The marks come after the answer, and must stand before what follows.
+    wait_until(lambda: stack.kafka.ends("pulse.metrics")[3] == start + 4, 20,
+               "both marks are in the log")
     inject.send("Metric", metric("tx", 1.0, t + 9), partition=3)
     inject.flush()
     wait_until(lambda: len(samples(stack, "tx")) == 2, 20, "both are stored")
