@@ -6,17 +6,21 @@ export LC_ALL=C
 
 usage() {
     cat <<'EOF'
-usage: POSTGRES_URL=postgresql://user@host:port/database db/migrate.sh [--test | --status | --help]
+usage: POSTGRES_URL=postgresql://user@host:port/database db/migrate.sh
+           [--with-sample | --test | --status | --help]
 
 Applies db/migrations/*.sql that the database does not have yet, in alphabetical
 order, each in one transaction: one that fails leaves nothing. What was applied
 stands in public.schema_migrations with its SHA-256; an applied file that was
 changed since is an error. Two runs at once are safe: the second waits.
 
-  (nothing)   apply what is pending
-  --test      connect, and say what is there
-  --status    list the migrations: applied, pending, changed, or missing here
-  --help      this
+  (nothing)       apply what is pending
+  --with-sample   apply what is pending and what is optional: 900_sample_data,
+                  a tenant "sample" with devices, rules, hours of readings
+  --test          connect, and say what is there
+  --status        list the migrations: applied, pending, optional, changed, or
+                  missing here
+  --help          this
 
 The user is a superuser (001 makes roles and the extension timescaledb), or an
 owner of the database who may SET ROLE pulse_owner where 001 was applied before.
@@ -26,172 +30,23 @@ owner of the database who may SET ROLE pulse_owner where 001 was applied before.
                          are made: an interval, 1 day by default
 
 Exit status: 0 done; 1 failed, changed or not reachable; 2 used wrongly.
+For the PostgreSQL of a container there is migrate-docker.sh.
 EOF
 }
 
-die() {
-    echo "migrate.sh: $1" >&2
-    exit "${2:-1}"
-}
-
-# Sets target. A password in the URL would show in ps: it goes by the
-# environment.
-connection() {
-    target=$1
-    if [[ $target =~ ^(postgres(ql)?://[^:/@?]*):([^@/]*)@(.*)$ ]]; then
-        local quoted=${BASH_REMATCH[3]//\\/\\\\}
-        printf -v PGPASSWORD '%b' "${quoted//%/\\x}"
-        export PGPASSWORD
-        target=${BASH_REMATCH[1]}@${BASH_REMATCH[4]}
-    fi
-}
+cd "$(dirname "$(readlink -f "$0")")"
+# shellcheck source=db/lib/connect.sh
+source lib/connect.sh
+# shellcheck source=db/lib/migrations.sh
+source lib/migrations.sh
 
 run_psql() {
     psql --dbname="$target" --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$@"
 }
+run_script() { run_psql --file=-; }
 
-# Plain SQL only, so that other clients can run the files too, and so that
-# nothing ends the transaction early.
-check_plain() {
-    local bad
-    if bad=$(grep -inE '^[[:space:]]*(\\|(begin|commit|rollback|start +transaction)[^;]*;)' \
-        /dev/null "$@"); then
-        echo "$bad" >&2
-        die "no psql commands and no transaction commands in migrations"
-    fi
-}
-
-# ('001_roles.sql', 'sha256'), … of this checkout.
-files_values() {
-    local file sum separator=
-    for file in "$@"; do
-        sum=$(sha256sum <"$file")
-        printf "%s('%s', '%s')" "$separator" "${file##*/}" "${sum%% *}"
-        separator=', '
-    done
-}
-
-# Everything happens in one session, since the lock is the session's.
-apply_script() {
-    local values file sum
-    values=$(files_values "$@")
-    cat <<EOF
-SELECT pg_try_advisory_lock(20517, 1) AS locked \gset
-\if :locked
-\else
-\echo waiting for another run
-SELECT FROM pg_advisory_lock(20517, 1);
-\endif
-CREATE TABLE IF NOT EXISTS public.schema_migrations (
-    name text PRIMARY KEY,
-    checksum text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now(),
-    duration_ms bigint NOT NULL
-);
-COMMENT ON TABLE public.schema_migrations IS 'Migrations applied by db/migrate.sh';
-COMMENT ON COLUMN public.schema_migrations.name IS 'File name in db/migrations';
-COMMENT ON COLUMN public.schema_migrations.checksum IS 'SHA-256 of the file as it was applied, hexadecimal';
-COMMENT ON COLUMN public.schema_migrations.applied_at IS 'When, UTC';
-COMMENT ON COLUMN public.schema_migrations.duration_ms IS 'How long it took, milliseconds';
-DO \$\$
-DECLARE
-    changed text;
-BEGIN
-    SELECT string_agg(m.name, ', ' ORDER BY m.name) INTO changed
-    FROM public.schema_migrations m JOIN (VALUES $values) f (name, checksum) USING (name)
-    WHERE m.checksum <> f.checksum;
-    IF changed IS NOT NULL THEN
-        RAISE 'changed after it was applied: %', changed
-            USING HINT = 'Undo the change and write a new migration.';
-    END IF;
-END
-\$\$;
-EOF
-    for file in "$@"; do
-        sum=$(sha256sum <"$file")
-        cat <<EOF
-SELECT NOT EXISTS (SELECT FROM public.schema_migrations WHERE name = '${file##*/}') AS pending,
-       clock_timestamp() AS begun \gset
-\if :pending
-\echo applying ${file##*/}
-\o /dev/null
-BEGIN;
-\i '$file'
-RESET ROLE;
-RESET ALL;
-\o
-INSERT INTO public.schema_migrations (name, checksum, duration_ms)
-    VALUES ('${file##*/}', '${sum%% *}',
-            extract(epoch FROM clock_timestamp() - :'begun'::timestamptz) * 1000);
-COMMIT;
-\endif
-EOF
-    done
-    cat <<'EOF'
-SELECT count(*) AS n FROM public.schema_migrations \gset
-\echo up to date: :n migrations applied
-EOF
-}
-
-apply() {
-    check_plain "${files[@]}"
-    apply_script "${files[@]}" | run_psql --file=- ||
-        die "stopped; of the migration that failed nothing was kept"
-}
-
-status() {
-    local known changed
-    known=$(run_psql --tuples-only --no-align \
-        --command="SELECT to_regclass('public.schema_migrations') IS NOT NULL")
-    local applied="SELECT NULL::text AS name, NULL::text AS checksum, NULL::timestamptz AS applied_at WHERE false"
-    [[ $known == f ]] || applied="SELECT name, checksum, applied_at FROM public.schema_migrations"
-    changed=$(run_psql --tuples-only --no-align --field-separator='  ' --command="
-        SELECT CASE WHEN m.name IS NULL THEN 'pending'
-                    WHEN f.name IS NULL THEN 'missing'
-                    WHEN m.checksum <> f.checksum THEN 'changed'
-                    ELSE 'applied' END, name, date_trunc('second', m.applied_at)
-        FROM ($applied) m FULL JOIN (VALUES $(files_values "${files[@]}")) f (name, checksum) USING (name)
-        ORDER BY name COLLATE \"C\"")
-    echo "$changed"
-    ! grep -q '^changed' <<<"$changed" || die "a file was changed after it was applied"
-}
-
-test_connection() {
-    run_psql --tuples-only --no-align --command="
-        SELECT format('connected to database %s as %s, PostgreSQL %s, %s', current_database(), current_user,
-                      split_part(current_setting('server_version'), ' ', 1),
-                      coalesce('timescaledb ' || installed_version || ' installed',
-                               'timescaledb ' || default_version || ' available',
-                               'no timescaledb on this server'))
-        FROM (VALUES (1)) one LEFT JOIN pg_available_extensions ON name = 'timescaledb'"
-}
-
-[[ $# -le 1 ]] || { usage >&2; exit 2; }
-case ${1:-} in
-    --help | -h) usage; exit 0 ;;
-    '' | --test | --status) ;;
-    *) usage >&2; exit 2 ;;
-esac
+migrate_options "$@"
 [[ -n ${POSTGRES_URL:-} ]] || die "POSTGRES_URL is not set (see --help)" 2
 command -v psql >/dev/null || die "psql is not installed" 2
-
 connection "$POSTGRES_URL"
-options="${PGOPTIONS:-} -c client_min_messages=warning"
-if [[ -n ${PULSE_CHUNK_INTERVAL:-} ]]; then
-    options+=" -c pulse.chunk_interval=${PULSE_CHUNK_INTERVAL// /\\ }"
-fi
-export PGOPTIONS=$options
-
-# Relative names: errors then read migrations/003_series.sql:41.
-cd "$(dirname "$(readlink -f "$0")")"
-files=(migrations/[0-9][0-9][0-9]_*.sql)
-[[ -e ${files[0]} ]] || die "no migrations beside this script"
-for file in "${files[@]}"; do
-    [[ $file =~ ^migrations/[0-9a-z_]+\.sql$ ]] || die "$file: names are NNN_name.sql, of a-z 0-9 _"
-done
-
-case ${1:-} in
-    '') apply ;;
-    --status) status ;;
-    *) test_connection || die "cannot connect" ;;
-esac
+migrate "$@"
