@@ -22,6 +22,7 @@ make fuzz      each fuzz target for SECONDS=30
 
 make build     release and ASan+UBSan variants, in build/release, build/asan
 make docs      docs/configuration.md from the programs
+make schema-docs  docs/schema.md from the database's comments
 make format    lay the C sources out by .clang-format
 make clean     remove build/
 endef

@@ -13,6 +13,9 @@ unit: $(UNIT_PROGRAMS)
 
 db-test:
 	@db/tests/run $(ARGS)
+# docs/schema.md; db-test says when it is out of date.
+schema-docs:
+	@PULSE_SCHEMA_DOCS=write db/tests/run schema_docs
 
 e2e: build-$(E2E_VARIANT)
 	@PULSE_BIN=build/$(E2E_VARIANT)/bin tests/e2e/run $(ARGS)
@@ -24,4 +27,4 @@ SECONDS ?= 30
 fuzz: $(FUZZERS:%=build/fuzz/bin/%)
 	@tests/fuzz/run $(SECONDS) $^
 
-.PHONY: test unit db-test e2e bench fuzz
+.PHONY: test unit db-test schema-docs e2e bench fuzz
