@@ -136,3 +136,33 @@ void record_key(const struct record *r, struct buf *out)
         break;
     }
 }
+
+struct str record_tenant(const struct record *r)
+{
+    switch (r->kind) {
+    case RECORD_METRIC:
+        return r->metric.tenant_id;
+    case RECORD_TELEMETRY:
+        return r->telemetry.tenant_id;
+    case RECORD_EVENT:
+        return r->event.tenant_id;
+    case RECORD_DEAD_LETTER:
+        break;
+    }
+    return r->dead_letter.tenant_id;
+}
+
+int64_t *record_time(struct record *r)
+{
+    switch (r->kind) {
+    case RECORD_METRIC:
+        return &r->metric.time_us;
+    case RECORD_TELEMETRY:
+        return &r->telemetry.time_us;
+    case RECORD_EVENT:
+        return &r->event.time_us;
+    case RECORD_DEAD_LETTER:
+        break;
+    }
+    return &r->dead_letter.received_at_us;
+}

@@ -108,6 +108,9 @@ const struct label *metric_labels(const struct metric_record *m,
 /* The Kafka message key of a record, appended: what must keep its order has one
  * key, so a series lives in one partition. */
 void record_key(const struct record *r, struct buf *out);
+struct str record_tenant(const struct record *r); /* p == NULL: unknown */
+/* The sender's time; a dead letter's received_at. */
+int64_t *record_time(struct record *r);
 /* One JSON object, for people and tools (pulse tail): the schema's fields
  * without the null ones, times as RFC 3339. */
 void record_json(const struct record *r, struct buf *out);

@@ -6,34 +6,20 @@
 #include <stdlib.h>
 
 #include "common/http.h"
-#include "services/ingest/event.h"
 #include "services/ingest/intake.h"
 #include "services/ingest/letter.h"
-#include "services/ingest/metric.h"
-#include "services/ingest/telemetry.h"
-
-static const struct intake_kind kinds[] = {
-    {"/api/v1/metrics/ingest", AT_METRICS, BODY_ONE, true, metric_parse},
-    {"/api/v1/metrics/ingest/batch", AT_METRICS,
-     BODY_WRAPPED | BODY_ARRAY | BODY_LINES, false, metric_parse},
-    {"/api/v1/telemetry", AT_TELEMETRY, BODY_ONE | BODY_ARRAY | BODY_LINES,
-     false, telemetry_parse},
-    {"/api/v1/events", AT_EVENTS, BODY_ONE | BODY_ARRAY | BODY_LINES, false,
-     event_parse},
-};
-enum { KIND_COUNT = ARRAY_LEN(kinds) };
 
 /* One kind as this edge serves it: the argument of its route. */
 struct endpoint {
     struct edge *edge;
-    const struct intake_kind *kind;
+    const struct endpoint_kind *kind;
     struct counter *accepted;
     struct counter *rejected[FAULT_COUNT];
 };
 
 struct edge {
-    struct endpoint endpoints[KIND_COUNT];
-    struct http_route routes[KIND_COUNT];
+    struct endpoint endpoints[ENDPOINT_COUNT];
+    struct http_route routes[ENDPOINT_COUNT];
     struct http_server *server;
     struct kafka_producer *producer;
     struct keys *keys;
@@ -67,14 +53,7 @@ static bool refuse_closed(struct http_request *r)
                           "This server is stopping; send again.");
 }
 
-static bool is_lines(struct str media_type)
-{
-    return str_eq_nocase(media_type, STR("application/x-ndjson")) ||
-           str_eq_nocase(media_type, STR("application/ndjson")) ||
-           str_eq_nocase(media_type, STR("application/jsonl"));
-}
-
-static bool gate_media(struct http_request *r, const struct intake_kind *kind)
+static bool gate_media(struct http_request *r, const struct endpoint_kind *kind)
 {
     struct str type = http_content_type(r);
     struct str encoding = http_header(r, "Content-Encoding");
@@ -83,7 +62,7 @@ static bool gate_media(struct http_request *r, const struct intake_kind *kind)
         return refuse(r, 415, "unsupported_encoding",
                       "Send the body without Content-Encoding.");
     if (type.n == 0 || str_eq_nocase(type, STR("application/json")) ||
-        (is_lines(type) && (kind->forms & BODY_LINES)))
+        (endpoint_lines(type) && (kind->forms & BODY_LINES)))
         return true;
     return refuse(r, 415, "unsupported_media_type",
                   kind->forms & BODY_LINES
@@ -232,14 +211,14 @@ static void edge_handle(struct http_request *r, void *arg)
                   .received_us = http_received_us(r)},
         .strict = is_strict(r),
     };
-    intake_read(&in, http_body(r), is_lines(http_content_type(r)));
+    intake_read(&in, http_body(r), endpoint_lines(http_content_type(r)));
     intake_finish(endpoint, &in);
 }
 
 /* --- life ---------------------------------------------------------------- */
 
 static void endpoint_init(struct endpoint *endpoint, struct edge *e,
-                          const struct intake_kind *kind, struct metrics *m)
+                          const struct endpoint_kind *kind, struct metrics *m)
 {
     endpoint->edge = e;
     endpoint->kind = kind;
@@ -260,10 +239,10 @@ static struct http_server *server_new(struct edge *e,
 {
     const struct ingest_settings *s = options->settings;
 
-    for (size_t i = 0; i < KIND_COUNT; i++)
+    for (size_t i = 0; i < ENDPOINT_COUNT; i++)
         e->routes[i] = (struct http_route){
             .method = "POST",
-            .path = kinds[i].path,
+            .path = endpoint_kinds[i].path,
             .handle = edge_handle,
             .gate = edge_gate,
             .arg = &e->endpoints[i],
@@ -279,7 +258,7 @@ static struct http_server *server_new(struct edge *e,
             .request_timeout_s = (int)(s->request_timeout_ms / 1000),
             .body_bytes_max = (size_t)s->bodies_bytes_max,
             .routes = e->routes,
-            .route_count = KIND_COUNT,
+            .route_count = ENDPOINT_COUNT,
             .metrics = options->metrics,
             .metrics_prefix = "pulse_ingest",
         },
@@ -300,16 +279,14 @@ struct edge *edge_new(const struct edge_options *options, struct err *err)
         .metrics = options->metrics,
     });
     e->shared = (struct intake_shared){
-        .rules = {.past_us = s->time_past_ms * 1000,
-                  .future_us = s->time_future_ms * 1000,
-                  .labels_max = (size_t)s->labels_max,
-                  .fields_max = (size_t)s->fields_max},
+        .rules = limits_rules(&record_limits),
         .records_max = (size_t)s->records_max,
-        .message_bytes_max = (size_t)s->message_bytes_max,
+        .message_bytes_max = (size_t)record_limits.message_bytes_max,
         .stamps = &e->stamps,
     };
-    for (size_t i = 0; i < KIND_COUNT; i++)
-        endpoint_init(&e->endpoints[i], e, &kinds[i], options->metrics);
+    for (size_t i = 0; i < ENDPOINT_COUNT; i++)
+        endpoint_init(&e->endpoints[i], e, &endpoint_kinds[i],
+                      options->metrics);
     e->server = server_new(e, options, err);
     return e->server ? MOVE(e) : NULL;
 }

@@ -29,21 +29,6 @@ static void intake_reject(struct intake *in, size_t index, yyjson_val *v,
                               });
 }
 
-static int64_t *record_time(struct record *r)
-{
-    switch (r->kind) {
-    case RECORD_METRIC:
-        return &r->metric.time_us;
-    case RECORD_TELEMETRY:
-        return &r->telemetry.time_us;
-    case RECORD_EVENT:
-        return &r->event.time_us;
-    case RECORD_DEAD_LETTER:
-        break;
-    }
-    return &r->dead_letter.received_at_us;
-}
-
 static bool record_take(struct intake *in, yyjson_val *v, struct stamp *stamp)
 {
     struct parcel *p = &in->worker->records;

@@ -4,33 +4,22 @@
 #ifndef INGEST_INTAKE_H
 #define INGEST_INTAKE_H
 
-#include "common/pulse/topology.h"
-#include "services/ingest/body.h"
-#include "services/ingest/check.h"
+#include "common/pulse/endpoint.h"
 #include "services/ingest/pending.h"
 #include "services/ingest/reject.h"
 #include "services/ingest/stamp.h"
 #include "services/ingest/worker.h"
 
-/* One kind of record and the forms its body may have. */
-struct intake_kind {
-    const char *path;
-    enum topic topic;
-    unsigned forms; /* mask of enum body_form */
-    bool brief;     /* answered by {"accepted":1} */
-    bool (*parse)(struct check *c, yyjson_val *v, struct record *out);
-};
-
 /* What all requests share. */
 struct intake_shared {
-    struct rules rules;
+    struct check_rules rules;
     size_t records_max, message_bytes_max;
     struct stamp_clock *stamps;
 };
 
 struct intake {
     const struct intake_shared *shared;
-    const struct intake_kind *kind;
+    const struct endpoint_kind *kind;
     struct http_request *request;
     struct worker *worker; /* its parcels are filled */
     struct check check;

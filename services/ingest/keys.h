@@ -6,9 +6,9 @@
 #define INGEST_KEYS_H
 
 #include "common/metrics.h"
+#include "common/pulse/check.h"
 #include "common/pulse/keyring.h"
 #include "common/service.h"
-#include "services/ingest/check.h"
 
 struct keys; /* any thread */
 

@@ -6,7 +6,7 @@
 #define INGEST_LETTER_H
 
 #include "common/http.h"
-#include "services/ingest/check.h"
+#include "common/pulse/check.h"
 #include "services/ingest/parcel.h"
 #include "services/ingest/reject.h"
 

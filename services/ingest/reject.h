@@ -4,7 +4,7 @@
 #define INGEST_REJECT_H
 
 #include "common/buf.h"
-#include "services/ingest/fault.h"
+#include "common/pulse/fault.h"
 
 struct reject {
     size_t index;         /* of the record in its request */

@@ -5,6 +5,7 @@
 
 struct settings shared_settings;
 struct ingest_settings ingest_settings;
+struct limits record_limits;
 
 #define AT(field) offsetof(struct ingest_settings, field)
 
@@ -43,19 +44,8 @@ static const struct conf_item items[] = {
      "the clients' own timeout."},
     {"PULSE_INGEST_LINGER", CONF_DURATION, AT(linger_ms), "5ms", 0, 1000, NULL,
      "How long records are gathered before they go to Kafka."},
-    {"PULSE_INGEST_MESSAGE_BYTES", CONF_BYTES, AT(message_bytes_max), "1000000",
-     1024, 100e6, NULL,
-     "Largest encoded record; the topics' max.message.bytes must allow it."},
     {"PULSE_INGEST_KEYS_REFRESH", CONF_DURATION, AT(keys_refresh_ms), "2s", 100,
      60e3, NULL, "How often the API keys are read from PostgreSQL."},
-    {"PULSE_INGEST_TIME_PAST", CONF_DURATION, AT(time_past_ms), "7d", 1000,
-     3650 * 86400e3, NULL, "A record may be this much older than now."},
-    {"PULSE_INGEST_TIME_FUTURE", CONF_DURATION, AT(time_future_ms), "10m", 0,
-     86400e3, NULL, "A record may be this much ahead of now."},
-    {"PULSE_INGEST_LABELS", CONF_INT, AT(labels_max), "32", 1, 256, NULL,
-     "Most labels of one metric, the source among them."},
-    {"PULSE_INGEST_FIELDS", CONF_INT, AT(fields_max), "256", 1, 4096, NULL,
-     "Most readings in one telemetry message."},
     {"PULSE_INGEST_DEADLETTER_RATE", CONF_BYTES, AT(deadletter_rate_bytes),
      "256k", 0, 1e9, NULL,
      "Bytes of rejected records a tenant may have kept, per second."},
@@ -95,7 +85,7 @@ static bool settings_agree(struct err *err)
 
 const struct conf_program *ingest_program(void)
 {
-    static struct conf_group groups[2];
+    static struct conf_group groups[3];
     static const struct conf_program program = {
         .name = "pulse-ingest",
         .summary = "Takes metrics, telemetry and events over HTTP and answers "
@@ -108,6 +98,7 @@ const struct conf_program *ingest_program(void)
     groups[0] = settings_group(&shared_settings);
     groups[1] = (struct conf_group){"The edge", items, ARRAY_LEN(items),
                                     &ingest_settings};
+    groups[2] = limits_group(&record_limits);
     return &program;
 }
 
@@ -125,7 +116,7 @@ struct kafka_producer_options ingest_producer(kafka_report_fn *report)
         /* Above the edge's own budget, so that this never refuses. */
         .queue_messages = s->inflight_records_max * 2,
         .queue_bytes = s->inflight_bytes_max * 2,
-        .message_bytes_max = s->message_bytes_max,
+        .message_bytes_max = record_limits.message_bytes_max,
         .report = report,
     };
 }

@@ -4,6 +4,7 @@
 #define INGEST_SETTINGS_H
 
 #include "common/kafka_producer.h"
+#include "common/pulse/limits.h"
 #include "common/pulse/settings.h"
 
 struct ingest_settings {
@@ -13,16 +14,15 @@ struct ingest_settings {
     int64_t idle_timeout_ms, request_timeout_ms;
     int64_t body_bytes_max, bodies_bytes_max, records_max;
     int64_t inflight_records_max, inflight_bytes_max;
-    int64_t message_timeout_ms, linger_ms, message_bytes_max;
+    int64_t message_timeout_ms, linger_ms;
     int64_t keys_refresh_ms;
-    int64_t time_past_ms, time_future_ms;
-    int64_t labels_max, fields_max;
     int64_t deadletter_rate_bytes, deadletter_burst_bytes;
 };
 
 extern struct settings shared_settings;
 extern struct ingest_settings ingest_settings;
-/* The program with both; ready for conf_main. */
+extern struct limits record_limits;
+/* The program with all three; ready for conf_main. */
 const struct conf_program *ingest_program(void);
 /* The producer they ask for; its topics are topic_names. */
 struct kafka_producer_options ingest_producer(kafka_report_fn *report);

@@ -32,21 +32,6 @@ static void interrupt(int signo)
     interrupted = 1;
 }
 
-static struct str record_tenant(const struct record *r)
-{
-    switch (r->kind) {
-    case RECORD_METRIC:
-        return r->metric.tenant_id;
-    case RECORD_TELEMETRY:
-        return r->telemetry.tenant_id;
-    case RECORD_EVENT:
-        return r->event.tenant_id;
-    case RECORD_DEAD_LETTER:
-        return r->dead_letter.tenant_id;
-    }
-    abort();
-}
-
 static void hex_add(struct buf *out, struct str bytes)
 {
     size_t n = bytes.n < HEX_BYTES_MAX ? bytes.n : HEX_BYTES_MAX;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ingest/letter.h"
 
-#include "tests/unit/ingest/judge.h"
+#include "tests/unit/judge.h"
 
 static const struct caller caller = {.tenant_id = {"acme", 4},
                                      .key_id = {"k1", 2}};

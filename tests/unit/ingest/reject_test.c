@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ingest/reject.h"
 
-#include "tests/unit/ingest/judge.h"
+#include "tests/unit/judge.h"
 
 static void list_as_json(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ingest/stamp.h"
 
-#include "tests/unit/ingest/judge.h"
+#include "tests/unit/judge.h"
 
 static void one_us_per_record_of_a_key(void **state)
 {

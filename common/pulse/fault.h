@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fault.h - why a record or body was rejected: a stable code, the field, a
  * sentence. docs/errors.md explains each code. */
-#ifndef INGEST_FAULT_H
-#define INGEST_FAULT_H
+#ifndef COMMON_PULSE_FAULT_H
+#define COMMON_PULSE_FAULT_H
 
 #include "common/arena.h"
 #include "common/str.h"

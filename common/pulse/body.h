@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* body.h - a request's body as JSON records, one at a time. */
-#ifndef INGEST_BODY_H
-#define INGEST_BODY_H
+#ifndef COMMON_PULSE_BODY_H
+#define COMMON_PULSE_BODY_H
 
 #include "common/json.h"
-#include "services/ingest/fault.h"
+#include "common/pulse/fault.h"
 
 enum body_form {
     BODY_ONE = 1,     /* {…} */
     BODY_ARRAY = 2,   /* [{…}, …] */
     BODY_LINES = 4,   /* one JSON text per line; empty lines are skipped */
-    BODY_WRAPPED = 8, /* {"metrics":[{…}, …]} */
+    BODY_WRAPPED = 8, /* {"metrics":[{…}, …]}; with BODY_ONE: an object that has
+                         a member "metrics" */
 };
 
 struct body {

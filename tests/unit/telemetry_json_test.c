@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/ingest/telemetry.h"
+#include "common/pulse/telemetry_json.h"
 
-#include "tests/unit/ingest/judge.h"
+#include "tests/unit/judge.h"
 
 #define D "{\"device_id\":\"d\","
 
@@ -38,7 +38,7 @@ static void verdicts(void **state)
     };
 
     (void)state;
-    judge_all(telemetry_parse, NULL, cases, ARRAY_LEN(cases));
+    judge_all(telemetry_json_parse, NULL, cases, ARRAY_LEN(cases));
 }
 
 static void numbers_stay_what_they_are(void **state)
@@ -49,7 +49,7 @@ static void numbers_stay_what_they_are(void **state)
     (void)state;
     j->rules.fields_max = 16;
     assert_string_equal(
-        judge_code(j, telemetry_parse,
+        judge_code(j, telemetry_json_parse,
                    STR(D "\"seq\":7,\"metrics\":{\"a\":9223372036854775807,"
                          "\"b\":-9223372036854775808,"
                          "\"c\":9223372036854775808,\"d\":2.0,\"e\":false,"
@@ -78,7 +78,7 @@ static void defaults(void **state)
     struct record r;
 
     (void)state;
-    judge_code(j, telemetry_parse, STR(D "\"metrics\":{}}"), &r);
+    judge_code(j, telemetry_json_parse, STR(D "\"metrics\":{}}"), &r);
     assert_str(r.telemetry.msg_type, "telemetry");
     assert_int_equal(r.telemetry.seq, 0);
     assert_null(r.telemetry.site_id.p);
@@ -97,8 +97,8 @@ static void device_bound_key(void **state)
     struct record r;
 
     (void)state;
-    judge_all(telemetry_parse, "d1", cases, ARRAY_LEN(cases));
-    judge_code(j, telemetry_parse, STR("{\"metrics\":{}}"), &r);
+    judge_all(telemetry_json_parse, "d1", cases, ARRAY_LEN(cases));
+    judge_code(j, telemetry_json_parse, STR("{\"metrics\":{}}"), &r);
     assert_str(r.telemetry.device_id, "d1");
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/ingest/telemetry.h"
+#include "common/pulse/telemetry_json.h"
 
 enum {
     DEVICE_ID,
@@ -109,7 +109,7 @@ static bool device_take(struct check *c, yyjson_val *v, struct str *out)
                      "is required, the key is not bound to a device");
 }
 
-bool telemetry_parse(struct check *c, yyjson_val *v, struct record *out)
+bool telemetry_json_parse(struct check *c, yyjson_val *v, struct record *out)
 {
     yyjson_val *found[MEMBER_COUNT];
 

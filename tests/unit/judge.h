@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* judge.h - tables of JSON records and what the edge says of them. */
-#ifndef TEST_INGEST_JUDGE_H
-#define TEST_INGEST_JUDGE_H
+#ifndef TEST_JUDGE_H
+#define TEST_JUDGE_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/pulse/check.h"
 #include "common/pulse/record.h"
-#include "services/ingest/check.h"
 
 #define NOW_US INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
 
@@ -22,7 +22,7 @@ typedef bool judge_parse(struct check *c, yyjson_val *v, struct record *out);
 
 struct judge {
     struct arena *arena;
-    struct rules rules;
+    struct check_rules rules;
     struct caller caller;
     struct check check;
 };
@@ -32,10 +32,10 @@ static inline struct judge *judge_new(const char *device_id)
     struct judge *j = xcalloc(1, sizeof *j);
 
     j->arena = arena_new(4096);
-    j->rules = (struct rules){.past_us = 7 * 86400 * INT64_C(1000000),
-                              .future_us = 600 * INT64_C(1000000),
-                              .labels_max = 4,
-                              .fields_max = 4};
+    j->rules = (struct check_rules){.past_us = 7 * 86400 * INT64_C(1000000),
+                                    .future_us = 600 * INT64_C(1000000),
+                                    .labels_max = 4,
+                                    .fields_max = 4};
     j->caller = (struct caller){.tenant_id = STR("acme"),
                                 .key_id = STR("k1"),
                                 .device_id = str_of(device_id)};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/ingest/body.h"
+#include "common/pulse/body.h"
 
 #include <assert.h>
 
@@ -71,6 +71,13 @@ static bool forms_fault(struct body *b, unsigned forms, struct fault *fault)
                      "the body must be %s", wanted);
 }
 
+/* Where one record may stand too, its own members tell. */
+static bool is_wrapped(yyjson_val *root, unsigned forms)
+{
+    return (forms & BODY_WRAPPED) &&
+           (!(forms & BODY_ONE) || yyjson_obj_get(root, "metrics"));
+}
+
 bool body_open(struct body *b, struct arena *a, struct str text, bool lines,
                unsigned forms, struct fault *fault)
 {
@@ -88,7 +95,7 @@ bool body_open(struct body *b, struct arena *a, struct str text, bool lines,
         b->count = yyjson_arr_size(root);
         return yyjson_arr_iter_init(root, &b->items);
     }
-    if (yyjson_is_obj(root) && (forms & BODY_WRAPPED))
+    if (yyjson_is_obj(root) && is_wrapped(root, forms))
         return wrapped_open(b, root, fault);
     if (!yyjson_is_obj(root) || !(forms & BODY_ONE))
         return forms_fault(b, forms, fault);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/ingest/metric.h"
+#include "common/pulse/metric_json.h"
 
-#include "tests/unit/ingest/judge.h"
+#include "tests/unit/judge.h"
 
 static void verdicts(void **state)
 {
@@ -66,7 +66,7 @@ static void verdicts(void **state)
     };
 
     (void)state;
-    judge_all(metric_parse, NULL, cases, ARRAY_LEN(cases));
+    judge_all(metric_json_parse, NULL, cases, ARRAY_LEN(cases));
 }
 
 static void lengths(void **state)
@@ -75,18 +75,18 @@ static void lengths(void **state)
     struct record r;
 
     (void)state;
-    assert_string_equal(judge_code(j, metric_parse,
+    assert_string_equal(judge_code(j, metric_json_parse,
                                    judge_long(j, "{\"value\":1,\"name\":\"",
                                               CHECK_NAME_MAX, 'n', "\"}"),
                                    &r),
                         "none");
-    assert_string_equal(judge_code(j, metric_parse,
+    assert_string_equal(judge_code(j, metric_json_parse,
                                    judge_long(j, "{\"value\":1,\"name\":\"",
                                               CHECK_NAME_MAX + 1, 'n', "\"}"),
                                    &r),
                         "text_too_long");
     assert_string_equal(
-        judge_code(j, metric_parse,
+        judge_code(j, metric_json_parse,
                    judge_long(j, "{\"value\":1,\"name\":\"a\",\"labels\":{\"",
                               CHECK_LABEL_NAME_MAX + 1, 'n', "\":\"v\"}}"),
                    &r),
@@ -95,7 +95,7 @@ static void lengths(void **state)
     assert_int_equal(j->check.fault.field.n, strlen("labels.") + 64);
     assert_string_equal(
         judge_code(
-            j, metric_parse,
+            j, metric_json_parse,
             judge_long(j, "{\"value\":1,\"name\":\"a\",\"labels\":{\"h\":\"",
                        CHECK_LABEL_VALUE_MAX + 1, 'n', "\"}}"),
             &r),
@@ -109,7 +109,7 @@ static void whole_record(void **state)
 
     (void)state;
     assert_string_equal(
-        judge_code(j, metric_parse,
+        judge_code(j, metric_json_parse,
                    STR("{\"name\":\"cpu\",\"value\":0.1,\"labels\":{\"z\":"
                        "\"1\",\"a\":\"2\"},\"source\":\"agent\","
                        "\"timestamp\":1767225599123}"),
@@ -135,7 +135,7 @@ static void source_beside_label_source_is_kept(void **state)
     struct record r;
 
     (void)state;
-    assert_string_equal(judge_code(j, metric_parse,
+    assert_string_equal(judge_code(j, metric_json_parse,
                                    STR("{\"name\":\"a\",\"value\":1,\"labels\":"
                                        "{\"source\":\"x\"},\"source\":\"y\"}"),
                                    &r),
@@ -151,7 +151,7 @@ static void no_time_is_left_to_the_stamp(void **state)
     struct record r;
 
     (void)state;
-    judge_code(j, metric_parse, STR("{\"name\":\"a\",\"value\":1}"), &r);
+    judge_code(j, metric_json_parse, STR("{\"name\":\"a\",\"value\":1}"), &r);
     assert_true(r.metric.time_us == CHECK_NO_TIME);
 }
 
@@ -167,8 +167,8 @@ static void device_bound_key(void **state)
     struct record r;
 
     (void)state;
-    judge_all(metric_parse, "d1", cases, ARRAY_LEN(cases));
-    judge_code(j, metric_parse, STR("{\"name\":\"a\",\"value\":1}"), &r);
+    judge_all(metric_json_parse, "d1", cases, ARRAY_LEN(cases));
+    judge_code(j, metric_json_parse, STR("{\"name\":\"a\",\"value\":1}"), &r);
     assert_int_equal(r.metric.label_count, 1);
     assert_str(r.metric.labels[0].name, "device_id");
     assert_str(r.metric.labels[0].value, "d1");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/ingest/event.h"
+#include "common/pulse/event_json.h"
 
-#include "tests/unit/ingest/judge.h"
+#include "tests/unit/judge.h"
 
 static void verdicts(void **state)
 {
@@ -26,7 +26,7 @@ static void verdicts(void **state)
     };
 
     (void)state;
-    judge_all(event_parse, NULL, cases, ARRAY_LEN(cases));
+    judge_all(event_json_parse, NULL, cases, ARRAY_LEN(cases));
 }
 
 static void whole_record(void **state)
@@ -37,7 +37,7 @@ static void whole_record(void **state)
     (void)state;
     assert_string_equal(
         judge_code(
-            j, event_parse,
+            j, event_json_parse,
             STR("{\"id\":\"e1\",\"level\":\"ERROR\",\"service\":\"pay\","
                 "\"message\":\"no\",\"time\":\"2026-01-01T00:00:00Z\","
                 "\"code\":7,\"attributes\":{\"deep\":{\"a\":[1,null]}}}"),
@@ -68,7 +68,7 @@ static void kind_follows_the_level(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        judge_code(j, event_parse, str_of(cases[i].json), &r);
+        judge_code(j, event_json_parse, str_of(cases[i].json), &r);
         assert_int_equal(r.event.kind, cases[i].kind);
     }
 }
@@ -79,11 +79,31 @@ static void made_ids_differ(void **state)
     struct record a, b;
 
     (void)state;
-    judge_code(j, event_parse, STR("{}"), &a);
-    judge_code(j, event_parse, STR("{}"), &b);
+    judge_code(j, event_json_parse, STR("{}"), &a);
+    judge_code(j, event_json_parse, STR("{}"), &b);
     assert_int_equal(a.event.id.n, 32);
     assert_false(str_eq(a.event.id, b.event.id));
     assert_str(a.event.attributes, "{}");
+}
+
+static void id_is_taken_where_one_is_given(void **state)
+{
+    AUTO(judge) j = judge_new(NULL);
+    struct record r;
+    struct str json[] = {STR("{}"), STR("{\"id\":\"own\"}")};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(json); i++) {
+        struct err err = {0};
+        struct check c = {.arena = j->arena,
+                          .rules = &j->rules,
+                          .caller = &j->caller,
+                          .received_us = NOW_US,
+                          .event_id = STR("letter-7")};
+        yyjson_doc *doc = json_parse(j->arena, json[i], &err);
+        assert_true(event_json_parse(&c, yyjson_doc_get_root(doc), &r));
+        assert_str(r.event.id, i == 0 ? "letter-7" : "own");
+    }
 }
 
 static void device_bound_key(void **state)
@@ -100,8 +120,8 @@ static void device_bound_key(void **state)
     struct record r;
 
     (void)state;
-    judge_all(event_parse, "d1", cases, ARRAY_LEN(cases));
-    judge_code(j, event_parse, STR("{\"a\":1}"), &r);
+    judge_all(event_json_parse, "d1", cases, ARRAY_LEN(cases));
+    judge_code(j, event_json_parse, STR("{\"a\":1}"), &r);
     assert_str(r.event.attributes, "{\"device_id\":\"d1\",\"a\":1}");
 }
 
@@ -112,6 +132,7 @@ int main(void)
         cmocka_unit_test(whole_record),
         cmocka_unit_test(kind_follows_the_level),
         cmocka_unit_test(made_ids_differ),
+        cmocka_unit_test(id_is_taken_where_one_is_given),
         cmocka_unit_test(device_bound_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

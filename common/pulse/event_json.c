@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/ingest/event.h"
+#include "common/pulse/event_json.h"
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -165,7 +165,7 @@ static bool attributes_take(struct check *c, yyjson_val *event,
     return true;
 }
 
-bool event_parse(struct check *c, yyjson_val *v, struct record *out)
+bool event_json_parse(struct check *c, yyjson_val *v, struct record *out)
 {
     yyjson_val *found[MEMBER_COUNT];
 
@@ -190,6 +190,6 @@ bool event_parse(struct check *c, yyjson_val *v, struct record *out)
         return false;
     e->level = lowered(c->arena, e->level);
     if (!e->id.p)
-        e->id = id_make(c->arena);
+        e->id = c->event_id.p ? c->event_id : id_make(c->arena);
     return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/ingest/body.h"
+#include "common/pulse/body.h"
 
-#include "tests/unit/ingest/judge.h"
+#include "tests/unit/judge.h"
 
 enum { ANY = BODY_ONE | BODY_ARRAY | BODY_LINES };
 
@@ -34,6 +34,9 @@ static void forms(void **state)
         {"[{}]", BODY_ONE, false, "wrong_type", 0, ""},
         {"{}", BODY_WRAPPED | BODY_ARRAY, false, "missing_field", 0, ""},
         {"{\"metrics\":{}}", BODY_WRAPPED, false, "wrong_type", 0, ""},
+        {"{\"metrics\":[{},{}]}", BODY_ONE | BODY_WRAPPED, false, "none", 2,
+         ".."},
+        {"{\"name\":\"a\"}", BODY_ONE | BODY_WRAPPED, false, "none", 1, "."},
         {"{\"metrics\":[],\"metrics\":[]}", BODY_WRAPPED, false,
          "duplicate_key", 0, ""},
     };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/ingest/fault.h"
+#include "common/pulse/fault.h"
 
 #include <assert.h>
 #include <stdarg.h>

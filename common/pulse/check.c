@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/ingest/check.h"
+#include "common/pulse/check.h"
 
 #include <string.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check.h - the rules that a record's parts must meet. Each check returns
- * false after it said in fault what is wrong; the first fault wins. */
-#ifndef INGEST_CHECK_H
-#define INGEST_CHECK_H
+/* check.h - the rules that the parts of a sender's record must meet. Each check
+ * returns false after it said in fault what is wrong; the first fault wins. */
+#ifndef COMMON_PULSE_CHECK_H
+#define COMMON_PULSE_CHECK_H
 
 #include "common/json.h"
-#include "services/ingest/fault.h"
+#include "common/pulse/fault.h"
 
 /* Bounds of texts in bytes; they are the store's too. */
 enum {
@@ -18,7 +18,7 @@ enum {
     CHECK_MESSAGE_MAX = 65536,
 };
 
-struct rules {
+struct check_rules {
     int64_t past_us, future_us; /* the time window around received_at */
     size_t labels_max, fields_max;
 };
@@ -31,9 +31,10 @@ struct caller {
 
 struct check {
     struct arena *arena;
-    const struct rules *rules;
+    const struct check_rules *rules;
     const struct caller *caller;
     int64_t received_us;
+    struct str event_id; /* for an event without id; p == NULL: a random one */
     struct fault fault;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/ingest/metric.h"
+#include "common/pulse/metric_json.h"
 
 #include <stdlib.h>
 
@@ -88,7 +88,7 @@ static bool labels_complete(struct check *c, struct metric_record *m,
                      "names a label twice");
 }
 
-bool metric_parse(struct check *c, yyjson_val *v, struct record *out)
+bool metric_json_parse(struct check *c, yyjson_val *v, struct record *out)
 {
     yyjson_val *found[MEMBER_COUNT];
 
