@@ -1,8 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- What the tests share; loaded once into the migrated database.
-CREATE SCHEMA tests;
-CREATE EXTENSION pgtap SCHEMA tests;
-CREATE EXTENSION dblink SCHEMA tests;
+-- What the tests share, in schema tests of the migrated database; on both
+-- editions, so without pgTAP.
 
 -- Runs a query as a login would, with app.tenant_id set (NULL: not set), and
 -- returns the first column of its first row, or the SQLSTATE it failed with.
