@@ -70,5 +70,19 @@ SELECT is(tests.answer('pulse_writer', NULL, 'SELECT count(*) FROM dead_letters'
 SELECT throws_ok('INSERT INTO dead_letters (stage, reason, payload, failed_at, topic) VALUES (''writer'', ''x'', '''', now(), ''t'')', '23514', NULL, 'a place in Kafka is whole or absent');
 SELECT throws_ok('INSERT INTO dead_letters (stage, reason, payload, failed_at) VALUES (''api'', ''x'', '''', now())', '23514', NULL, 'stages are known');
 
+-- A letter's history is kept by the table, whoever changes the row.
+SELECT is(tests.touched('pulse_api', tenant, 'UPDATE dead_letters SET payload = ''\x03'', edited_by = ''ann'' WHERE tenant_id = ''a'' AND reason = ''conflict'''), n, name)
+FROM (VALUES ('b', '0', 'another tenant edits nothing'), ('a', '1', 'the api edits its tenant''s letter')) t (tenant, n, name);
+SELECT is(tests.touched('pulse_admin', NULL, 'UPDATE dead_letters SET payload = ''\x04'' WHERE reason IN (''conflict'', ''undecodable'')'), '2', 'the command all');
+SELECT results_eq('SELECT payload, original_payload, edited_at = now(), edited_by, redrives FROM dead_letters WHERE reason IN (''conflict'', ''undecodable'') ORDER BY off',
+    $$VALUES ('\x04'::bytea, '\x01'::bytea, true, 'ann', 0), ('\x04', '\x02', true, 'pulse_admin', 0)$$, 'the first bytes stay, the editor is known');
+SELECT is(tests.touched(login, 'a', format('UPDATE dead_letters SET %s', change)), '42501', format('%s cannot rewrite history: %s', login, change))
+FROM unnest(ARRAY['pulse_api', 'pulse_admin']) login,
+     unnest(ARRAY['original_payload = NULL', 'edited_at = NULL', 'redrives = 0', 'tenant_id = ''b''', 'reason = ''''']) change;
+SELECT is(tests.touched('pulse_admin', NULL, 'UPDATE dead_letters SET status = ''redriven'', redriven_at = now(), last_error = NULL WHERE reason = ''conflict'''), '1', 'a redrive is noted');
+SELECT is(tests.touched('pulse_admin', NULL, 'UPDATE dead_letters SET last_error = ''x'' WHERE reason = ''conflict'''), '1', 'and another that failed');
+SELECT is((SELECT redrives FROM dead_letters WHERE reason = 'conflict'), 1, 'only the first is counted');
+SELECT is((SELECT original_payload FROM dead_letters WHERE reason = 'conflict'), '\x01'::bytea, 'a redrive edits nothing');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -111,7 +111,7 @@ INSERT INTO expected VALUES
     ('pulse_api', 'notification_attempts', 'SELECT', ''),
     ('pulse_api', 'metrics_agg', 'SELECT', ''),
     ('pulse_api', 'dead_letters', 'SELECT', ''),
-    ('pulse_api', 'dead_letters', 'UPDATE', 'payload redriven_at status'),
+    ('pulse_api', 'dead_letters', 'UPDATE', 'edited_by last_error payload redriven_at status'),
 
     ('pulse_operator', 'store.series', 'SELECT', ''),
     ('pulse_operator', 'store.series_counts', 'SELECT', ''),
@@ -148,7 +148,7 @@ INSERT INTO expected VALUES
     ('pulse_admin', 'metric_definitions', 'INSERT UPDATE DELETE', ''),
     ('pulse_admin', 'alert_rules', 'INSERT UPDATE DELETE', ''),
     ('pulse_admin', 'notification_channels', 'INSERT UPDATE DELETE', ''),
-    ('pulse_admin', 'dead_letters', 'UPDATE', 'payload redriven_at status'),
+    ('pulse_admin', 'dead_letters', 'UPDATE', 'edited_by last_error payload redriven_at status'),
     ('pulse_admin', 'dead_letters', 'DELETE', '');
 -- Names as this search_path shows them.
 UPDATE expected SET relation = CASE WHEN relation LIKE '%.%' THEN relation ELSE ('public.' || relation) END::regclass::text;

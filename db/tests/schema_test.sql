@@ -41,7 +41,7 @@ FROM (VALUES
     ('public.alert_notifications', 'id uuid=, seq bigint=, tenant_id text, incident_id uuid?, rule_id uuid?, channel text, kind text, status text=, payload jsonb=, attempts integer=, next_attempt_at ts=, lease_until ts?, last_status integer?, last_error text?, created_at ts=, delivered_at ts?'),
     ('public.notification_attempts', 'notification_id uuid, attempt integer, tenant_id text, started_at ts, duration_ms integer?, status integer?, error text?, response text?'),
     ('public.metrics_agg', 'tenant_id text, window_key text, metric_type text, value float8?, count bigint=, window_start ts, window_end ts, created_at ts=, updated_at ts='),
-    ('public.dead_letters', 'id bigint=, tenant_id text?, stage text, endpoint text?, key_id text?, device_id text?, reason text, detail text=, content_type text=, payload bytea, topic text?, part integer?, off bigint?, received_at ts?, failed_at ts, created_at ts=, status text=, redriven_at ts?'),
+    ('public.dead_letters', 'id bigint=, tenant_id text?, stage text, endpoint text?, key_id text?, device_id text?, reason text, detail text=, content_type text=, payload bytea, topic text?, part integer?, off bigint?, received_at ts?, failed_at ts, created_at ts=, status text=, redriven_at ts?, original_payload bytea?, edited_at ts?, edited_by text?, redrives integer=, last_error text?'),
     ('public.series', 'series_id bigint, tenant_id text, name text, host text, labels jsonb, created_at ts'),
     ('public.metrics', 'time ts, tenant_id text, series_id bigint, name text, metric_name text, host text, labels jsonb, value float8'),
     ('public.metrics_latest', 'time ts, tenant_id text, series_id bigint, name text, metric_name text, host text, labels jsonb, value float8'),
