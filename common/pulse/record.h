@@ -115,6 +115,12 @@ int64_t *record_time(struct record *r);
  * without the null ones, times as RFC 3339. */
 void record_json(const struct record *r, struct buf *out);
 
+/* The inverse of record_json, for records that people edit: every field that
+ * is not null must be there, and nothing else. Texts live in a. ERR_INPUT. A
+ * reading without a fraction becomes whole. Not for dead letters. */
+bool record_from_json(enum record_kind kind, struct str json, struct arena *a,
+                      struct record *r, struct err *err) MUST_USE;
+
 /* Sorts labels by name; false if a name appears twice. */
 bool labels_sort(struct label *labels, size_t count) MUST_USE;
 /* The labels as a JSON object, keys in order. */

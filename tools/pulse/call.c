@@ -75,13 +75,16 @@ bool call_parse(struct call *c, const struct command *command, int argc,
         if (looks_like_option(argv[i])) {
             if (!option_take(c, argc, argv, &i, err))
                 return false;
-        } else if (c->positional_count == command->positional_count) {
+        } else if (c->positional_count < command->positional_count) {
+            c->positional[c->positional_count++] = argv[i];
+        } else if (command->more) {
+            argv[c->more_count++] = argv[i]; /* its place is read already */
+        } else {
             err_set(err, ERR_INPUT, "\"%s\" is one word too many", argv[i]);
             return false;
-        } else {
-            c->positional[c->positional_count++] = argv[i];
         }
     }
+    c->more = argv;
     return call_complete(c, err);
 }
 

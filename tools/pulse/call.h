@@ -23,6 +23,8 @@ struct call {
     const char *values[OPTIONS_MAX]; /* "" for a flag; NULL: not given */
     const char *positional[POSITIONAL_MAX];
     int positional_count;
+    char *const *more; /* what follows them, where the command takes more */
+    int more_count;
     struct world *world;
 };
 
@@ -30,6 +32,7 @@ struct command {
     const char *name;       /* "key create" */
     const char *positional; /* "TOPIC"; NULL: none */
     int positional_count;   /* all are required */
+    bool more;              /* any number more */
     const char *summary;    /* one line, no full stop */
     const char *details;    /* more lines for --help; may be NULL */
     const char *examples;   /* lines that were run */

@@ -74,6 +74,33 @@ static void good_calls(void **state)
     assert_string_equal(call_value(&c, "--tenant"), "--json");
 }
 
+static void any_number_of_words(void **state)
+{
+    static const struct command many = {.name = "many",
+                                        .positional = "FIRST [MORE…]",
+                                        .positional_count = 1,
+                                        .more = true,
+                                        .options = options,
+                                        .option_count = ARRAY_LEN(options),
+                                        .run = nothing};
+    char words[][10] = {"a", "--tenant", "t", "b", "-n=3", "c", "--json", "d"};
+    char *argv[ARRAY_LEN(words)];
+    struct call c;
+    struct err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        argv[i] = words[i];
+    assert_true(call_parse(&c, &many, ARRAY_LEN(argv), argv, &err));
+    assert_string_equal(c.positional[0], "a");
+    assert_int_equal(c.more_count, 3);
+    assert_string_equal(c.more[0], "b");
+    assert_string_equal(c.more[1], "c");
+    assert_string_equal(c.more[2], "d");
+    assert_string_equal(call_value(&c, "-n"), "3");
+    assert_string_equal(call_value(&c, "--tenant"), "t");
+}
+
 static void bad_calls(void **state)
 {
     (void)state;
@@ -132,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_calls),
+        cmocka_unit_test(any_number_of_words),
         cmocka_unit_test(bad_calls),
         cmocka_unit_test(bad_values),
         cmocka_unit_test(help_names_everything),
