@@ -18,7 +18,8 @@ SELECT is(has_database_privilege(r, current_database(), 'TEMPORARY'), r = 'pulse
 FROM unnest(ARRAY['pulse_writer', 'pulse_ingest', 'pulse_evaluator', 'pulse_collector', 'pulse_api', 'pulse_admin', 'pulse_app']) r;
 SELECT set_eq('SELECT x.grantee::regrole::text, x.privilege_type FROM pg_namespace, aclexplode(nspacl) x
                WHERE nspname = ''store'' AND x.grantee <> nspowner',
-    $$VALUES ('pulse_writer', 'USAGE'), ('pulse_evaluator', 'USAGE'), ('pulse_collector', 'USAGE'), ('pulse_operator', 'USAGE')$$, 'schema store');
+    $$VALUES ('pulse_writer', 'USAGE'), ('pulse_evaluator', 'USAGE'), ('pulse_collector', 'USAGE'), ('pulse_operator', 'USAGE'),
+             ('pulse_ingest', 'USAGE'), ('pulse_api', 'USAGE')$$, 'schema store');
 SELECT is(has_schema_privilege(r, 'public', 'CREATE'), r = 'pulse_owner', r || ' and new things in public')
 FROM (SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'pulse\_%') p (r);
 
@@ -84,12 +85,20 @@ INSERT INTO expected VALUES
     ('pulse_collector', 'store.consumer_offset', 'SELECT', ''),
     ('pulse_collector', 'store.ingest_ledger', 'SELECT', ''),
     ('pulse_collector', 'store.ledger', 'SELECT', ''),
+    ('pulse_collector', 'store.settings', 'SELECT', ''),
+    ('pulse_collector', 'store.rollup_levels', 'SELECT', ''),
+    ('pulse_collector', 'store.rollup_watermark', 'SELECT', ''),
+    ('pulse_collector', 'store.rollup_marks', 'SELECT', ''),
 
     ('pulse_app', 'series', 'SELECT', ''),
     ('pulse_app', 'metrics', 'SELECT', ''),
     ('pulse_app', 'metrics_latest', 'SELECT', ''),
     ('pulse_app', 'telemetry', 'SELECT', ''),
     ('pulse_app', 'raw_events', 'SELECT', ''),
+    ('pulse_app', 'metrics_1min', 'SELECT', ''),
+    ('pulse_app', 'metrics_1hour', 'SELECT', ''),
+    ('pulse_app', 'metrics_daily', 'SELECT', ''),
+    ('pulse_app', 'metrics_hourly', 'SELECT', ''),
     ('pulse_app', 'system_metrics', 'SELECT', ''),
     ('pulse_app', 'system_metrics_latest', 'SELECT', ''),
     ('pulse_app', 'system_metrics_recent', 'SELECT', ''),
@@ -124,6 +133,13 @@ INSERT INTO expected VALUES
     ('pulse_operator', 'store.rule_state', 'SELECT', ''),
     ('pulse_operator', 'store.rule_activations', 'SELECT', ''),
     ('pulse_operator', 'store.tenant_logins', 'SELECT', ''),
+    ('pulse_operator', 'store.settings', 'SELECT', ''),
+    ('pulse_operator', 'store.rollup_levels', 'SELECT', ''),
+    ('pulse_operator', 'store.rollup_watermark', 'SELECT', ''),
+    ('pulse_operator', 'store.rollup_marks', 'SELECT', ''),
+    ('pulse_operator', 'store.metrics_1min', 'SELECT', ''),
+    ('pulse_operator', 'store.metrics_1hour', 'SELECT', ''),
+    ('pulse_operator', 'store.metrics_daily', 'SELECT', ''),
     ('pulse_operator', 'system_metrics', 'SELECT INSERT', ''),
     ('pulse_operator', 'system_metrics_latest', 'SELECT', ''),
     ('pulse_operator', 'system_metrics_recent', 'SELECT', ''),
@@ -140,6 +156,7 @@ INSERT INTO expected VALUES
     ('pulse_operator', 'metrics_agg', 'SELECT', ''),
     ('pulse_operator', 'dead_letters', 'SELECT', ''),
 
+    ('pulse_admin', 'store.settings', 'UPDATE', 'compress_after late_limit minute_retention raw_retention'),
     ('pulse_admin', 'tenants', 'INSERT', ''),
     ('pulse_admin', 'tenants', 'UPDATE', 'limits name'),
     ('pulse_admin', 'api_keys', 'INSERT', ''),
@@ -163,12 +180,18 @@ SELECT set_eq(
             aclexplode(coalesce(p.proacl, acldefault(''f'', p.proowner))) x
      WHERE p.proowner = ''pulse_owner''::regrole AND x.grantee <> p.proowner',
     $$VALUES ('current_tenant', 'pulse_app'), ('api_key_find', 'pulse_api'), ('series_ids', 'pulse_writer'),
-             ('series_key', 'pulse_writer'), ('series_key', 'pulse_evaluator'), ('series_key', 'pulse_operator')$$,
+             ('series_key', 'pulse_writer'), ('series_key', 'pulse_evaluator'), ('series_key', 'pulse_operator'),
+             ('late_limit', 'pulse_ingest'), ('late_limit', 'pulse_writer'), ('late_limit', 'pulse_evaluator'),
+             ('late_limit', 'pulse_api'), ('late_limit', 'pulse_collector'), ('late_limit', 'pulse_operator'),
+             ('rollup_filled', 'pulse_app'), ('rollup_filled', 'pulse_operator'), ('rollup_filled', 'pulse_collector'),
+             ('rollup_enter', 'pulse_writer'), ('rollup_mark', 'pulse_writer'), ('rollup_advance', 'pulse_collector'),
+             ('rollup_fill', 'pulse_collector'), ('rollup_behind', 'pulse_collector')$$,
     'who may call what');
 SELECT is_empty('SELECT oid::regprocedure FROM pg_proc WHERE proowner = ''pulse_owner''::regrole
-                 AND proconfig IS DISTINCT FROM ARRAY[''search_path=pg_catalog, pg_temp'']', 'every function has a fixed search_path');
+                 AND proconfig[1] IS DISTINCT FROM ''search_path=pg_catalog, pg_temp''', 'every function has a fixed search_path');
 SELECT set_eq('SELECT proname::text FROM pg_proc WHERE proowner = ''pulse_owner''::regrole AND prosecdef',
-    ARRAY['current_tenant', 'api_key_find', 'series_ids'], 'functions that act as the owner');
+    ARRAY['current_tenant', 'api_key_find', 'series_ids', 'late_limit', 'rollup_filled', 'rollup_enter', 'rollup_mark',
+          'rollup_advance', 'rollup_fill', 'rollup_behind'], 'functions that act as the owner');
 
 -- Row security: on and forced on every ordinary table that is not the
 -- pipeline's own, with the owner's policy, and a policy for each granted right.

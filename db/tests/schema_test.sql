@@ -27,6 +27,13 @@ FROM (VALUES
     ('store.rule_state', 'topic text, part integer, tenant_id text, rule_id uuid, version bigint, fingerprint text, phase text, since ts?, event_max ts?, last_received ts?, cause_off bigint?'),
     ('store.rule_activations', 'topic text, part integer, rule_id uuid, version bigint, off bigint, tenant_id text, activated_at ts='),
     ('store.tenant_logins', 'login name, tenant_id text'),
+    ('store.settings', 'one boolean=, late_limit interval=, raw_retention interval=, minute_retention interval=, compress_after interval='),
+    ('store.rollup_levels', 'level text, nth integer, width interval, relation name, source name, chunk interval'),
+    ('store.rollup_watermark', 'level text, upto ts, filled ts, piece interval='),
+    ('store.rollup_marks', 'level text, bucket ts, series_id bigint'),
+    ('store.metrics_1min', 'bucket ts, series_id bigint, count bigint, sum float8, min float8, max float8, first float8, last float8'),
+    ('store.metrics_1hour', 'bucket ts, series_id bigint, count bigint, sum float8, min float8, max float8, first float8, last float8'),
+    ('store.metrics_daily', 'bucket ts, series_id bigint, count bigint, sum float8, min float8, max float8, first float8, last float8'),
     ('public.system_metrics', 'time ts, metric_name text?, service text?, tags jsonb=, value float8'),
     ('public.system_metrics_latest', 'metric_name text, service text, time ts, tags jsonb, value float8'),
     ('public.system_metrics_recent', 'metric_name text, service text, avg_value float8, max_value float8, min_value float8, sample_count bigint'),
@@ -45,6 +52,10 @@ FROM (VALUES
     ('public.series', 'series_id bigint, tenant_id text, name text, host text, labels jsonb, created_at ts'),
     ('public.metrics', 'time ts, tenant_id text, series_id bigint, name text, metric_name text, host text, labels jsonb, value float8'),
     ('public.metrics_latest', 'time ts, tenant_id text, series_id bigint, name text, metric_name text, host text, labels jsonb, value float8'),
+    ('public.metrics_1min', 'bucket ts, tenant_id text, series_id bigint, name text, metric_name text, host text, labels jsonb, count bigint, sum float8, avg float8, min float8, max float8, first float8, last float8'),
+    ('public.metrics_1hour', 'bucket ts, tenant_id text, series_id bigint, name text, metric_name text, host text, labels jsonb, count bigint, sum float8, avg float8, min float8, max float8, first float8, last float8'),
+    ('public.metrics_daily', 'bucket ts, tenant_id text, series_id bigint, name text, metric_name text, host text, labels jsonb, count bigint, sum float8, avg float8, min float8, max float8, first float8, last float8'),
+    ('public.metrics_hourly', 'bucket ts, tenant_id text, name text, count bigint, avg float8, min float8, max float8, sum float8'),
     ('public.telemetry', 'time ts, tenant_id text, device_id text, site_id text, msg_type text, seq bigint, metrics jsonb'),
     ('public.raw_events', 'id text, tenant_id text, topic text, part integer, off bigint, data jsonb, time ts, created_at ts')
 ) wanted (relation, columns);
@@ -55,7 +66,7 @@ CREATE TEMP VIEW ours AS
     WHERE c.relnamespace IN ('store'::regnamespace, 'public'::regnamespace) AND c.relkind IN ('r', 'v', 'm', 'p')
           AND c.relname <> 'schema_migrations'
           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e');
-SELECT is((SELECT count(*) FROM ours), 31::bigint, 'and there are no others');
+SELECT is((SELECT count(*) FROM ours), 42::bigint, 'and there are no others');
 SELECT is_empty('SELECT name, owner FROM ours WHERE owner <> ''pulse_owner''', 'pulse_owner owns all');
 SELECT is_empty('SELECT name FROM ours WHERE obj_description(oid) IS NULL', 'each has a comment');
 SELECT is_empty('SELECT o.name, a.attname FROM ours o JOIN pg_attribute a ON a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -66,12 +77,13 @@ SELECT is_empty('SELECT oid::regprocedure FROM pg_proc WHERE proowner = ''pulse_
 -- Hypertables.
 SELECT bag_eq(
     'SELECT hypertable_schema || ''.'' || hypertable_name, time_interval FROM timescaledb_information.dimensions
-     WHERE column_name = ''time''',
+     WHERE column_name IN (''time'', ''bucket'')',
     $$VALUES ('public.system_metrics', interval '1 hour'), ('store.raw_events', '1 day'),
-             ('store.samples', '1 day'), ('store.telemetry', '1 day')$$, 'hypertables and the length of their chunks');
+             ('store.samples', '1 day'), ('store.telemetry', '1 day'), ('store.metrics_1min', '1 day'),
+             ('store.metrics_1hour', '30 days'), ('store.metrics_daily', '365 days')$$, 'hypertables and the length of their chunks');
 SELECT bag_eq(
     'SELECT regexp_replace(replace(indexdef, ''store.'', ''''), ''^CREATE (UNIQUE )?INDEX \S+ ON (?:public\.)?'', ''\1'') FROM pg_indexes
-     WHERE schemaname || ''.'' || tablename IN (''store.samples'', ''store.telemetry'', ''store.raw_events'', ''store.series'', ''public.system_metrics'')
+     WHERE schemaname || ''.'' || tablename IN (''store.samples'', ''store.telemetry'', ''store.raw_events'', ''store.series'', ''public.system_metrics'', ''store.metrics_1min'', ''store.metrics_1hour'', ''store.metrics_daily'')
     ',
     $$VALUES
         ('UNIQUE raw_events USING btree (tenant_id, id, "time")'),
@@ -79,6 +91,12 @@ SELECT bag_eq(
         ('UNIQUE series USING btree (key)'),
         ('UNIQUE series USING btree (series_id)'),
         ('UNIQUE telemetry USING btree (tenant_id, device_id, "time")'),
+        ('UNIQUE metrics_1min USING btree (series_id, bucket DESC)'),
+        ('UNIQUE metrics_1hour USING btree (series_id, bucket DESC)'),
+        ('UNIQUE metrics_daily USING btree (series_id, bucket DESC)'),
+        ('metrics_1min USING brin (bucket) WITH (pages_per_range=''32'')'),
+        ('metrics_1hour USING brin (bucket) WITH (pages_per_range=''32'')'),
+        ('metrics_daily USING brin (bucket) WITH (pages_per_range=''32'')'),
         ('raw_events USING btree (((data ->> ''level''::text)), created_at)'),
         ('raw_events USING btree (tenant_id, "time" DESC)'),
         ('raw_events USING btree (topic, "time" DESC)'),
@@ -98,6 +116,7 @@ SELECT is((SELECT string_agg(a.attname, ', ' ORDER BY k.n)
 FROM (VALUES ('store.consumer_offset', 'consumer, topic, part'), ('store.ingest_ledger', 'topic, topic_id, part, hour'),
              ('store.rule_state', 'topic, part, rule_id, fingerprint'),
              ('store.rule_activations', 'topic, part, rule_id, version'),
+             ('store.settings', 'one'), ('store.rollup_levels', 'level'), ('store.rollup_watermark', 'level'),
              ('store.tenant_logins', 'login'), ('store.series_counts', 'tenant_id'),
              ('tenants', 'tenant_id'), ('api_keys', 'key_id'), ('devices', 'tenant_id, device_id'),
              ('metric_definitions', 'tenant_id, name'), ('notification_channels', 'tenant_id, name'),
@@ -108,7 +127,7 @@ SELECT col_is_unique('public', 'alert_rules', ARRAY['tenant_id', 'name'], 'rule 
 
 -- Barrier views.
 SELECT is((SELECT reloptions::text FROM pg_class WHERE oid = ('public.' || v)::regclass), '{security_barrier=true}', v || ' is a barrier')
-FROM unnest(ARRAY['series', 'metrics', 'metrics_latest', 'telemetry', 'raw_events']) v;
+FROM unnest(ARRAY['series', 'metrics', 'metrics_latest', 'telemetry', 'raw_events', 'metrics_1min', 'metrics_1hour', 'metrics_daily', 'metrics_hourly']) v;
 
 SELECT results_eq('SELECT tenant_id FROM tenants', $$VALUES ('pulse')$$, 'a fresh system has the tenant pulse only');
 

@@ -89,3 +89,68 @@ BEGIN
         VALUES (NULL, 'writer', 'undecodable', '\x00', now());
 END
 $$;
+
+-- Random samples of tenant a, seeded by the caller, stored as the writer does:
+-- repeats left out, late ones marked. Whole values, so that sums are exact.
+CREATE FUNCTION tests.write_samples(n int, oldest interval) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    ids bigint[];
+    upto timestamptz;
+    late_series bigint[];
+    late_times timestamptz[];
+BEGIN
+    SELECT array_agg(series_id ORDER BY ord) INTO ids FROM store.series_ids(
+        array_fill('a'::text, ARRAY[7]), ARRAY['cpu', 'cpu', 'cpu', 'mem', 'mem', 'disk', 'net'],
+        ARRAY['{"host": "h1"}', '{"host": "h2"}', '{}', '{"host": "h1"}', '{"host": "h2"}', '{}', '{}']::jsonb[]);
+    CREATE TEMP TABLE IF NOT EXISTS wrote (series_id bigint, time timestamptz);
+    TRUNCATE wrote;
+    -- Most are of the last minutes; whole seconds, so that some are repeats.
+    WITH added AS (
+        INSERT INTO store.samples (time, series_id, value)
+        SELECT date_trunc('second', clock_timestamp() - oldest * power(random(), 6)),
+               ids[1 + floor(random() * 7)::int], floor(random() * 1000 - 500)
+        FROM generate_series(1, n)
+        ON CONFLICT DO NOTHING RETURNING series_id, time
+    )
+    INSERT INTO wrote SELECT series_id, time FROM added;
+    upto := store.rollup_enter();
+    SELECT array_agg(w.series_id), array_agg(w.time) INTO late_series, late_times FROM wrote w WHERE w.time < upto;
+    PERFORM store.rollup_mark(late_series, late_times);
+END
+$$;
+
+-- What tenant a's rollups say otherwise than the samples do: no rows is right.
+CREATE FUNCTION tests.rollups_wrong() RETURNS TABLE (view_name text, bucket timestamptz, series text, said text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    v record;
+BEGIN
+    PERFORM set_config('app.tenant_id', 'a', true);
+    FOR v IN SELECT * FROM (VALUES ('metrics_1min', 'minute'), ('metrics_1hour', 'hour'), ('metrics_daily', 'day')) v (name, unit) LOOP
+        RETURN QUERY EXECUTE format($q$
+            WITH told AS (
+                SELECT bucket, tenant_id, series_id, name, metric_name, host, labels, count, sum, avg, min, max, first, last FROM public.%1$I
+            ), truth AS (
+                SELECT date_trunc(%2$L, p.time, 'UTC') AS bucket, s.tenant_id, s.series_id, s.name, s.name AS metric_name, s.host, s.labels,
+                       count(*) AS count, sum(p.value) AS sum, sum(p.value) / count(*) AS avg, min(p.value), max(p.value),
+                       (array_agg(p.value ORDER BY p.time))[1] AS first, (array_agg(p.value ORDER BY p.time DESC))[1] AS last
+                FROM store.samples p JOIN store.series s USING (series_id) WHERE s.tenant_id = 'a' GROUP BY 1, s.series_id
+            )
+            (SELECT %1$L, t.bucket, t.series_id::text, 'wrong or too much: ' || t::text FROM (TABLE told EXCEPT ALL TABLE truth) t)
+            UNION ALL
+            (SELECT %1$L, t.bucket, t.series_id::text, 'missing: ' || t::text FROM (TABLE truth EXCEPT ALL TABLE told) t)
+            $q$, v.name, v.unit);
+    END LOOP;
+    RETURN QUERY
+        WITH told AS (
+            SELECT h.bucket, h.tenant_id, h.name, h.count, h.avg, h.min, h.max, h.sum FROM public.metrics_hourly h
+        ), truth AS (
+            SELECT date_trunc('hour', p.time, 'UTC'), s.tenant_id, s.name, count(*), sum(p.value) / count(*), min(p.value), max(p.value), sum(p.value)
+            FROM store.samples p JOIN store.series s USING (series_id) WHERE s.tenant_id = 'a' GROUP BY 1, 2, 3
+        )
+        (SELECT 'metrics_hourly', t.bucket, t.name, 'wrong or too much: ' || t::text FROM (TABLE told EXCEPT ALL TABLE truth) t)
+        UNION ALL
+        (SELECT 'metrics_hourly', t.bucket, t.name, 'missing: ' || t::text FROM (TABLE truth EXCEPT ALL TABLE told) t (bucket, tenant_id, name, count, avg, min, max, sum));
+    PERFORM set_config('app.tenant_id', '', true);
+END
+$$;

@@ -1,0 +1,124 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Rollups against what the samples say: caught up in pieces, repaired by late
+-- rows and nothing else, computed where not made yet.
+BEGIN;
+SELECT no_plan();
+INSERT INTO tenants (tenant_id, name) VALUES ('a', 'A'), ('b', 'B');
+SELECT setseed(0.4);
+
+CREATE FUNCTION pg_temp.job() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    rows bigint := 0;
+BEGIN
+    FOR i IN 1..500 LOOP
+        PERFORM store.rollup_advance();
+        rows := rows + store.rollup_fill();
+        EXIT WHEN NOT store.rollup_behind();
+    END LOOP;
+    RETURN rows;
+END
+$$;
+CREATE FUNCTION pg_temp.begin_at(back interval) RETURNS void LANGUAGE sql AS $$
+    UPDATE store.rollup_watermark w SET upto = t, filled = t, piece = '1 hour'
+    FROM (SELECT level, time_bucket(width, now() - back) AS t FROM store.rollup_levels) l WHERE l.level = w.level
+$$;
+-- Every row as it is now, to see which were written.
+CREATE FUNCTION pg_temp.versions() RETURNS TABLE (relation text, bucket timestamptz, series_id bigint, version text) LANGUAGE sql AS $$
+    SELECT '1min', bucket, series_id, ctid::text || tableoid FROM store.metrics_1min
+    UNION ALL SELECT '1hour', bucket, series_id, ctid::text || tableoid FROM store.metrics_1hour
+    UNION ALL SELECT '1day', bucket, series_id, ctid::text || tableoid FROM store.metrics_daily
+$$;
+
+SELECT ok(store.rollups_by_job(), 'the apache edition fills tables');
+SELECT is_empty('SELECT * FROM tests.rollups_wrong()', 'nothing of nothing');
+
+-- All computed when asked for.
+SELECT pg_temp.begin_at('3 days 5 hours');
+SELECT tests.write_samples(3000, '3 days');
+SELECT cmp_ok((SELECT count(*) FROM store.samples), '<', 3000::bigint, '(there were repeats)');
+SELECT is((SELECT count(*) FROM store.rollup_marks), 0::bigint, 'no row was late');
+SELECT is_empty('SELECT * FROM tests.rollups_wrong()', 'before the job ran, all is computed');
+
+-- A catch-up in pieces.
+SELECT is(store.rollup_advance(), (SELECT time_bucket('1 minute', min(range_start) + interval '1 hour') FROM timescaledb_information.chunks
+    WHERE hypertable_name = 'samples' AND range_end > time_bucket('1 minute', now() - interval '77 hours')), 'the first step is an hour from the first chunk')
+WHERE (SELECT min(range_start) FROM timescaledb_information.chunks WHERE hypertable_name = 'samples') > now() - interval '77 hours';
+SELECT store.rollup_fill();
+SELECT is((SELECT filled FROM store.rollup_watermark WHERE level = '1min'), (SELECT upto FROM store.rollup_watermark WHERE level = '1min'), 'is filled');
+SELECT is(store.rollup_behind(), true, 'more is waiting');
+SELECT is_empty('SELECT * FROM tests.rollups_wrong()', 'half made, half computed');
+SELECT cmp_ok(pg_temp.job(), '>', 100::bigint, 'the job goes on to the end');
+SELECT is(store.rollup_behind(), false, 'nothing is waiting');
+SELECT is((SELECT filled FROM store.rollup_watermark WHERE level = '1min'), time_bucket('1 minute', clock_timestamp() - interval '2 minutes'), 'two minutes are computed');
+SELECT is((SELECT filled FROM store.rollup_watermark WHERE level = '1hour'), time_bucket('1 hour', clock_timestamp() - interval '2 minutes'), 'of hours, the one begun');
+SELECT is((SELECT filled FROM store.rollup_watermark WHERE level = '1day'), time_bucket('1 day', clock_timestamp() - interval '2 minutes'), 'of days, the one begun');
+SELECT is_empty('SELECT * FROM tests.rollups_wrong()', 'all made');
+SELECT is_empty('SELECT bucket FROM store.metrics_1min WHERE bucket >= store.rollup_filled(''1min'')', 'a bucket stands in its table or is computed, not both');
+
+-- Late rows repair their buckets and nothing else.
+CREATE TEMP TABLE before AS SELECT * FROM pg_temp.versions();
+SELECT tests.write_samples(50, '3 days');
+CREATE TEMP TABLE marks AS SELECT * FROM store.rollup_marks;
+SELECT bag_eq('SELECT bucket, series_id FROM marks',
+    'SELECT DISTINCT time_bucket(''1 minute'', time), series_id FROM wrote WHERE time < store.rollup_filled(''1min'')', 'exactly the late rows are marked');
+SELECT cmp_ok((SELECT count(*) FROM marks), '>', 5::bigint, '(there were some)');
+SELECT cmp_ok(store.rollup_fill(), '>=', (SELECT count(*) FROM marks), 'the job');
+SELECT is((SELECT count(*) FROM store.rollup_marks), 0::bigint, 'takes the marks away');
+SELECT is_empty('SELECT * FROM tests.rollups_wrong()', 'and makes the buckets again');
+SELECT set_eq('SELECT relation, bucket, series_id FROM (TABLE before UNION ALL SELECT * FROM pg_temp.versions()) v GROUP BY 1, 2, 3 HAVING count(DISTINCT version) > 1 OR count(*) = 1',
+    'SELECT l.level, time_bucket(l.width, m.bucket), m.series_id FROM marks m, store.rollup_levels l WHERE time_bucket(l.width, m.bucket) < store.rollup_filled(l.level)',
+    'of all three levels, and no other row was written');
+SELECT is(store.rollup_fill(), 0::bigint, 'a second time there is nothing to do');
+
+-- A mark too many harms nothing: of a bucket to come, of one without rows.
+SELECT store.rollup_mark(array_agg(series_id), array_agg(t)) FROM store.series, unnest(ARRAY[now(), now() + interval '5 minutes', now() - interval '100 days']) t;
+SELECT is(store.rollup_fill(), 0::bigint, 'marks of nothing make nothing');
+SELECT is((SELECT count(*) FROM store.rollup_marks), 0::bigint, 'and are gone');
+SELECT throws_ok('SELECT store.rollup_mark(''{1,2}'', ''{now}'')', '22023', 'rollup_mark: two arrays of one length', 'arrays of two lengths');
+SELECT lives_ok('SELECT store.rollup_mark(NULL, NULL), store.rollup_mark(''{}'', ''{}'')', 'no rows, no marks');
+
+-- At random, over and over.
+CREATE FUNCTION pg_temp.at_random(rounds int) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1..rounds LOOP
+        PERFORM tests.write_samples(1 + floor(random() * 300)::int, interval '7 days' * random());
+        CASE floor(random() * 4)::int
+            WHEN 0 THEN PERFORM store.rollup_advance();
+            WHEN 1 THEN PERFORM store.rollup_fill();
+            WHEN 2 THEN PERFORM pg_temp.job();
+            ELSE NULL;
+        END CASE;
+        IF i % 10 = 0 THEN
+            PERFORM pg_temp.job();
+            RETURN NEXT is_empty('SELECT * FROM tests.rollups_wrong()', 'round ' || i || ' at random');
+        END IF;
+    END LOOP;
+END
+$$;
+SELECT pg_temp.at_random(40);
+
+-- How it is used: the newest part is bounded, the rest goes by the index.
+SELECT is(tests.answer('pulse_api', 'b', format('SELECT count(*) FROM %s', v)), '0', v || ': nothing of a is b''s')
+FROM unnest(ARRAY['metrics_1min', 'metrics_1hour', 'metrics_daily', 'metrics_hourly']) v;
+SELECT isnt(tests.answer('pulse_api', 'a', format('SELECT count(*) FROM %s', v)), '0', v || ': but a''s')
+FROM unnest(ARRAY['metrics_1min', 'metrics_1hour', 'metrics_daily', 'metrics_hourly']) v;
+SELECT is(tests.answer('pulse_api', NULL, format('SELECT count(*) FROM %s', v)), '0', v || ': nobody''s without a tenant')
+FROM unnest(ARRAY['metrics_1min', 'metrics_1hour', 'metrics_daily', 'metrics_hourly']) v;
+
+-- Who may.
+SELECT is(tests.answer(who, 'a', format('SELECT count(*) FROM (SELECT %s) x', call)), result, who || ': ' || call)
+FROM (VALUES ('pulse_writer', 'store.rollup_enter()', '1'), ('pulse_writer', 'store.rollup_mark(''{}'', ''{}'')', '1'),
+             ('pulse_writer', 'store.rollup_advance()', '42501'), ('pulse_writer', 'store.rollup_fill()', '42501'),
+             ('pulse_collector', 'store.rollup_advance()', '1'), ('pulse_collector', 'store.rollup_fill()', '1'),
+             ('pulse_collector', 'store.rollup_behind()', '1'), ('pulse_api', 'store.rollup_enter()', '42501'),
+             ('pulse_api', 'store.rollup_mark(''{}'', ''{}'')', '42501'), ('pulse_api', 'store.rollup_fill()', '42501')) t (who, call, result);
+
+-- An old snapshot cannot tell what is late: all is.
+SELECT dblink_connect('old', tests.here('pulse_writer'));
+SELECT dblink_exec('old', 'BEGIN ISOLATION LEVEL REPEATABLE READ');
+SELECT is((SELECT t FROM dblink('old', 'SELECT store.rollup_enter()') d (t timestamptz)), 'infinity', 'REPEATABLE READ marks all');
+SELECT dblink_exec('old', 'COMMIT');
+SELECT dblink_disconnect('old');
+
+SELECT * FROM finish();
+ROLLBACK;
