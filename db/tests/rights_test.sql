@@ -89,6 +89,8 @@ INSERT INTO expected VALUES
     ('pulse_collector', 'store.rollup_levels', 'SELECT', ''),
     ('pulse_collector', 'store.rollup_watermark', 'SELECT', ''),
     ('pulse_collector', 'store.rollup_marks', 'SELECT', ''),
+    ('pulse_collector', 'store.maintenance_jobs', 'SELECT INSERT UPDATE', ''),
+    ('pulse_collector', 'store.maintenance', 'SELECT', ''),
 
     ('pulse_app', 'series', 'SELECT', ''),
     ('pulse_app', 'metrics', 'SELECT', ''),
@@ -140,6 +142,8 @@ INSERT INTO expected VALUES
     ('pulse_operator', 'store.metrics_1min', 'SELECT', ''),
     ('pulse_operator', 'store.metrics_1hour', 'SELECT', ''),
     ('pulse_operator', 'store.metrics_daily', 'SELECT', ''),
+    ('pulse_operator', 'store.maintenance_jobs', 'SELECT', ''),
+    ('pulse_operator', 'store.maintenance', 'SELECT', ''),
     ('pulse_operator', 'system_metrics', 'SELECT INSERT', ''),
     ('pulse_operator', 'system_metrics_latest', 'SELECT', ''),
     ('pulse_operator', 'system_metrics_recent', 'SELECT', ''),
@@ -185,13 +189,14 @@ SELECT set_eq(
              ('late_limit', 'pulse_api'), ('late_limit', 'pulse_collector'), ('late_limit', 'pulse_operator'),
              ('rollup_filled', 'pulse_app'), ('rollup_filled', 'pulse_operator'), ('rollup_filled', 'pulse_collector'),
              ('rollup_enter', 'pulse_writer'), ('rollup_mark', 'pulse_writer'), ('rollup_advance', 'pulse_collector'),
-             ('rollup_fill', 'pulse_collector'), ('rollup_behind', 'pulse_collector')$$,
+             ('rollup_fill', 'pulse_collector'), ('rollup_behind', 'pulse_collector'),
+             ('outbox_prune', 'pulse_collector')$$,
     'who may call what');
 SELECT is_empty('SELECT oid::regprocedure FROM pg_proc WHERE proowner = ''pulse_owner''::regrole
                  AND proconfig[1] IS DISTINCT FROM ''search_path=pg_catalog, pg_temp''', 'every function has a fixed search_path');
 SELECT set_eq('SELECT proname::text FROM pg_proc WHERE proowner = ''pulse_owner''::regrole AND prosecdef',
     ARRAY['current_tenant', 'api_key_find', 'series_ids', 'late_limit', 'rollup_filled', 'rollup_enter', 'rollup_mark',
-          'rollup_advance', 'rollup_fill', 'rollup_behind'], 'functions that act as the owner');
+          'rollup_advance', 'rollup_fill', 'rollup_behind', 'outbox_prune'], 'functions that act as the owner');
 
 -- Row security: on and forced on every ordinary table that is not the
 -- pipeline's own, with the owner's policy, and a policy for each granted right.
