@@ -18,6 +18,7 @@ make db-test   pgTAP tests of the database
 make e2e       real binaries, Kafka and PostgreSQL; ARGS='-k ledger' for some
 make check     compilers, analysers, linters, layers, sizes
 make bench     figures beside a limit program; not a test
+make bench-writer  the writer beside pre-encoded COPY; ROUNDS=5 ROWS=1000000
 make fuzz      each fuzz target for SECONDS=30
 
 make build     release and ASan+UBSan variants, in build/release, build/asan

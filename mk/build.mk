@@ -4,6 +4,7 @@
 #   tools/pulse*/*.c            -> build/VARIANT/bin/pulse*
 #   tests/unit/[X/]NOUN_test.c  -> build/VARIANT/tests/[X/]NOUN_test
 #   tests/fuzz/NOUN_fuzz.c      -> build/fuzz/bin/NOUN_fuzz
+#   tests/bench/NOUN.c          -> build/release/bench/NOUN (BENCHES)
 
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc)
@@ -94,6 +95,12 @@ $(foreach u,$(UNITS),$(eval $(call program,asan,$(patsubst \
     tests/unit/%.c,tests/%,$(u)),$(u) $(call unit_parts,$(u)),-lcmocka)))
 $(foreach f,$(FUZZERS),$(eval \
     $(call program,fuzz,bin/$(f),tests/fuzz/$(f).c)))
+
+# Of make bench-writer: programs, and what they share.
+BENCHES := fill_topic limit_copy peer_insert
+BENCH_PARTS := tests/bench/tap.c tests/bench/series_book.c
+$(foreach b,$(BENCHES),$(eval \
+    $(call program,release,bench/$(b),tests/bench/$(b).c $(BENCH_PARTS))))
 
 build: build-release build-asan
 clean:

@@ -23,8 +23,13 @@ e2e: build-$(E2E_VARIANT)
 bench: build-release
 	@PULSE_BIN=build/release/bin tests/bench/run $(ARGS)
 
+# The writer beside what PostgreSQL itself can take; docs/PERFORMANCE.md.
+bench-writer: build-release $(BENCHES:%=build/release/bench/%)
+	@ROUNDS=$(ROUNDS) ROWS=$(ROWS) SERIES=$(SERIES) \
+	    PULSE_BIN=build/release/bin tests/bench/run_writer $(ARGS)
+
 SECONDS ?= 30
 fuzz: $(FUZZERS:%=build/fuzz/bin/%)
 	@tests/fuzz/run $(SECONDS) $^
 
-.PHONY: test unit db-test schema-docs e2e bench fuzz
+.PHONY: test unit db-test schema-docs e2e bench bench-writer fuzz
