@@ -18,6 +18,8 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "pg_put_* swap bytes");
 /* Statements of one program are few and constant; more is text built at run
  * time, which belongs to pg_script. */
 enum { STATEMENTS_MAX = 256 };
+/* The server's own timeout should come first: it keeps the connection. */
+enum { MARGIN_MS = 5000 };
 
 struct statement {
     const char *sql; /* the caller's pointer, a hint only */
@@ -28,6 +30,8 @@ struct pg {
     PGconn *conn;
     char *url, *application;
     int64_t connect_timeout_ms, statement_timeout_ms;
+    int64_t margin_ms;
+    bool writes;
     uint64_t generation;
     char sqlstate[6];
     struct statement statements[STATEMENTS_MAX]; /* prepared on conn */
@@ -44,6 +48,8 @@ struct pg *pg_new(const struct pg_options *options)
     pg->application = xstrdup(options->application);
     pg->connect_timeout_ms = options->connect_timeout_ms;
     pg->statement_timeout_ms = options->statement_timeout_ms;
+    pg->margin_ms = options->margin_ms == 0 ? MARGIN_MS : options->margin_ms;
+    pg->writes = options->writes;
     pthread_mutex_init(&pg->cancel_lock, NULL);
     return pg;
 }
@@ -67,6 +73,12 @@ PGconn *pg_handle(struct pg *pg)
 bool pg_connected(const struct pg *pg)
 {
     return pg->conn != NULL;
+}
+
+int64_t pg_patience_ms(const struct pg *pg)
+{
+    int64_t ms = pg->statement_timeout_ms;
+    return ms == 0 ? 0 : ms + pg->margin_ms;
 }
 
 int pg_socket(const struct pg *pg)
@@ -115,11 +127,12 @@ static void set_line(struct err *err, enum err_kind kind, const char *sqlstate,
         err_set(err, kind, "%.*s (%s)", (int)n, text, sqlstate);
 }
 
-/* A plan or prepared statement that no longer fits (a migration ran): only a
- * new connection helps. */
+/* Only a new connection helps: a plan or prepared statement that no longer
+ * fits (a migration ran), or a server that takes no writes any more. */
 static bool is_stale(const char *sqlstate)
 {
-    return strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "0A000") == 0;
+    return strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "0A000") == 0 ||
+           strcmp(sqlstate, "25006") == 0;
 }
 
 bool pg_failed(struct pg *pg, const PGresult *result, struct err *err)
@@ -154,13 +167,18 @@ static void notice(void *arg, const PGresult *result)
 
 static PGconn *start(const struct pg *pg)
 {
-    /* Before dbname: what the URL may override; behind it: what it may not. */
+    /* Before dbname: what the URL may override; behind it: what it may not.
+     * connect_timeout is for PQcancelBlocking only, see finish(). */
     const char *keys[] = {"keepalives_idle",  "keepalives_interval",
                           "keepalives_count", "tcp_user_timeout",
+                          "connect_timeout",  "target_session_attrs",
                           "dbname",           "application_name",
                           "client_encoding",  NULL};
-    const char *values[] = {"10",   "5", "3", "20000", pg->url, pg->application,
-                            "UTF8", NULL};
+    const char *values[] = {"10",    "5",
+                            "3",     "20000",
+                            "5",     pg->writes ? "read-write" : "any",
+                            pg->url, pg->application,
+                            "UTF8",  NULL};
     return PQconnectStartParams(keys, values, 1);
 }
 
@@ -239,7 +257,8 @@ bool pg_connect(struct pg *pg, struct err *err)
         return refused(pg, status, err);
     PQsetErrorVerbosity(pg->conn, PQERRORS_DEFAULT);
     PQsetNoticeReceiver(pg->conn, notice, NULL);
-    PQsetnonblocking(pg->conn, 0);
+    if (PQsetnonblocking(pg->conn, 1) != 0)
+        abort(); /* only of a connection that is none */
     pthread_mutex_lock(&pg->cancel_lock);
     pg->cancel = PQcancelCreate(pg->conn);
     pthread_mutex_unlock(&pg->cancel_lock);
@@ -283,7 +302,10 @@ static bool prepare(struct pg *pg, const char *name, const char *sql,
                     const struct pg_params *p, struct err *err)
 {
     assert(pg->statement_count < STATEMENTS_MAX);
-    PGresult *r = PQprepare(pg->conn, name, sql, p->count, p->types);
+    PGresult *r = pg_answer(
+        pg, PQsendPrepare(pg->conn, name, sql, p->count, p->types), err);
+    if (r == NULL)
+        return false;
     bool ok = PQresultStatus(r) == PGRES_COMMAND_OK;
     if (ok)
         pg->statements[pg->statement_count++] =
@@ -308,8 +330,13 @@ static PGresult *execute(struct pg *pg, const char *sql,
     snprintf(name, sizeof name, "s%d", i < 0 ? pg->statement_count : i);
     if (i < 0 && !prepare(pg, name, sql, p, err))
         return NULL;
-    PGresult *r = PQexecPrepared(pg->conn, name, p->count, p->values,
-                                 p->lengths, binary, 1);
+    PGresult *r =
+        pg_answer(pg,
+                  PQsendQueryPrepared(pg->conn, name, p->count, p->values,
+                                      p->lengths, binary, 1),
+                  err);
+    if (r == NULL)
+        return NULL;
     ExecStatusType status = PQresultStatus(r);
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
         return r;
@@ -349,7 +376,9 @@ static bool simple(struct pg *pg, const char *sql, const char *expect,
 {
     if (pg->conn == NULL)
         return pg_failed(pg, NULL, err);
-    PGresult *r = PQexec(pg->conn, sql);
+    PGresult *r = pg_answer(pg, PQsendQuery(pg->conn, sql), err);
+    if (r == NULL)
+        return false;
     ExecStatusType status = PQresultStatus(r);
     bool ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
     if (!ok)
@@ -378,31 +407,27 @@ bool pg_commit(struct pg *pg, struct err *err)
     return simple(pg, "COMMIT", "COMMIT", err);
 }
 
-static void leave_copy(PGconn *conn)
+/* False: the connection is gone. */
+static bool leave_copy(struct pg *pg)
 {
-    if (PQtransactionStatus(conn) == PQTRANS_ACTIVE)
-        PQputCopyEnd(conn, "given up");
-    PGresult *r;
-    while ((r = PQgetResult(conn)) != NULL) {
-        bool copying = PQresultStatus(r) == PGRES_COPY_IN ||
-                       PQresultStatus(r) == PGRES_COPY_OUT;
-        PQclear(r);
-        if (copying || PQstatus(conn) == CONNECTION_BAD)
-            break;
-    }
+    struct err ignored;
+    int sent = PQputCopyEnd(pg->conn, "given up");
+    PGresult *r = pg_answer(pg, sent, &ignored);
+    PQclear(r);
+    return r != NULL && pg->conn != NULL;
 }
 
 void pg_rollback(struct pg *pg)
 {
     if (pg->conn == NULL)
         return;
-    leave_copy(pg->conn);
-    if (PQtransactionStatus(pg->conn) == PQTRANS_IDLE)
-        return;
     char kept[sizeof pg->sqlstate]; /* of what made the caller roll back */
     memcpy(kept, pg->sqlstate, sizeof kept);
     struct err ignored;
-    if (!simple(pg, "ROLLBACK", NULL, &ignored))
+    bool ok = PQtransactionStatus(pg->conn) != PQTRANS_ACTIVE || leave_copy(pg);
+    if (ok && PQtransactionStatus(pg->conn) != PQTRANS_IDLE)
+        ok = simple(pg, "ROLLBACK", NULL, &ignored);
+    if (!ok)
         pg_disconnect(pg);
     memcpy(pg->sqlstate, kept, sizeof kept);
 }

@@ -14,7 +14,11 @@ struct pg_options {
     const char *url;         /* postgresql://user@host:port/db or keywords */
     const char *application; /* application_name */
     int64_t connect_timeout_ms;
-    int64_t statement_timeout_ms; /* 0: none */
+    int64_t statement_timeout_ms; /* the server's; 0: none, wait for ever */
+    /* So much later, should the server not answer at all, the connection is
+     * given up; 0: 5 s. */
+    int64_t margin_ms;
+    bool writes; /* a server that is read-only is as good as away */
 };
 
 /* No connection yet. */
@@ -63,7 +67,8 @@ void pg_time_array(struct pg_params *p, const int64_t *us, size_t n);
 
 /* Runs one statement. NULL and *err on failure: ERR_INPUT for class 22, 23,
  * 42 and 54 (the data or the statement), ERR_RETRY for everything that may
- * pass (connection, 40, 53, 55, 57), ERR_FATAL for 28. params may be NULL; it
+ * pass (connection, 25006 which disconnects, 40, 53, 55, 57, no answer in
+ * time), ERR_FATAL for 28. params may be NULL; it
  * is emptied. Statements are prepared once per connection and reused, keyed by
  * the pointer-equal text: pass string literals. */
 struct pg_result *pg_run(struct pg *pg, const char *sql,

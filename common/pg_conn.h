@@ -43,6 +43,15 @@ PGconn *pg_handle(struct pg *pg);
 /* Notes the failure's SQLSTATE, fills err, and disconnects if the connection
  * is lost. result may be NULL; it is not freed. Returns false. */
 bool pg_failed(struct pg *pg, const PGresult *result, struct err *err);
+/* How long one answer may take, ms; 0: for ever. */
+int64_t pg_patience_ms(const struct pg *pg);
+/* The last result of what was just sent (sent is what libpq's PQsend… said);
+ * of a COPY the first, which says it may begin. NULL and *err: the connection
+ * is lost, or given up since no answer came in time. */
+PGresult *pg_answer(struct pg *pg, int sent, struct err *err);
+/* One CopyData message. False: the connection is lost or given up; where it is
+ * lost, pg_answer still has what the server said last. */
+bool pg_put_copy(struct pg *pg, struct str data, struct err *err);
 /* Owns result. */
 struct pg_result *pg_result_new(PGresult *result) MUST_USE;
 void pg_params_release(struct pg_params *p);

@@ -19,9 +19,8 @@ void pgcopy_release(struct pgcopy *c)
 
 static void send(struct pgcopy *c)
 {
-    PGconn *conn = pg_handle(c->pg);
     if (!c->failed && c->out.n > 0)
-        c->failed = PQputCopyData(conn, c->out.p, (int)c->out.n) != 1;
+        c->failed = !pg_put_copy(c->pg, buf_str(&c->out), &c->err);
     buf_reset(&c->out);
 }
 
@@ -32,7 +31,9 @@ bool pgcopy_begin(struct pgcopy *c, struct pg *pg, const char *sql,
     PGconn *conn = pg_handle(pg);
     if (conn == NULL)
         return pg_failed(pg, NULL, err);
-    PGresult *r = PQexec(conn, sql);
+    PGresult *r = pg_answer(pg, PQsendQuery(conn, sql), err);
+    if (r == NULL)
+        return false;
     bool ok = PQresultStatus(r) == PGRES_COPY_IN;
     if (!ok)
         pg_failed(pg, r, err);
@@ -131,16 +132,30 @@ void pgcopy_null(struct pgcopy *c)
     pg_put_u32(room(c, 4), UINT32_MAX);
 }
 
+/* The server may have said why before it closed. */
+static bool copy_lost(struct pgcopy *c, struct err *err)
+{
+    if (pg_connected(c->pg)) {
+        PGresult *r = pg_answer(c->pg, 1, err);
+        if (r != NULL)
+            pg_failed(c->pg, r, err);
+        PQclear(r);
+    } else {
+        *err = c->err;
+    }
+    pg_disconnect(c->pg);
+    return false;
+}
+
 bool pgcopy_end(struct pgcopy *c, int64_t *rows, struct err *err)
 {
-    PGconn *conn = pg_handle(c->pg);
     put_u16(c, UINT16_MAX);
     send(c);
-    if (c->failed || PQputCopyEnd(conn, NULL) != 1)
-        return pg_failed(c->pg, NULL, err);
-    PGresult *r = PQgetResult(conn), *more;
-    while ((more = PQgetResult(conn)) != NULL) /* back to idle */
-        PQclear(more);
+    if (c->failed)
+        return copy_lost(c, err);
+    PGresult *r = pg_answer(c->pg, PQputCopyEnd(pg_handle(c->pg), NULL), err);
+    if (r == NULL)
+        return false;
     bool ok = PQresultStatus(r) == PGRES_COMMAND_OK;
     if (!ok)
         pg_failed(c->pg, r, err);

@@ -12,7 +12,8 @@ struct pgcopy {
     struct pg *pg;
     struct buf out;
     int64_t rows;
-    bool failed; /* sticky: the connection refused data; pgcopy_end says why */
+    bool failed;    /* sticky: data was refused; pgcopy_end says why */
+    struct err err; /* where failed */
 };
 void pgcopy_release(struct pgcopy *c);
 DEFINE_AUTO_RELEASE(pgcopy)
