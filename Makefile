@@ -12,10 +12,12 @@ make logs      follow the logs; ARGS=writer for one service
 make pulse     the operator's command on it; ARGS='tail pulse.metrics -n 3'
 make down      stop it and keep the data; PURGE=1 removes the data too
 
-make test      unit, db-test and e2e
+make test      unit, db-test, e2e and the short version of faults
 make unit      C tests of the modules (ASan + UBSan); ARGS=name for one
 make db-test   pgTAP tests of the database
 make e2e       real binaries, Kafka and PostgreSQL; ARGS='-k ledger' for some
+make faults    servers and programs that die, hang and lie, for minutes;
+               SCENARIO=commit for some, SEED=42 to repeat, SEEDS=3
 make check     compilers, analysers, linters, layers, sizes
 make bench     figures beside a limit program; not a test
 make bench-writer  the writer beside pre-encoded COPY; ROUNDS=5 ROWS=1000000

@@ -7,6 +7,7 @@ test:
 	@$(MAKE) unit
 	@$(MAKE) db-test
 	@$(MAKE) e2e
+	@$(MAKE) faults-short
 
 unit: $(UNIT_PROGRAMS)
 	@tests/unit/run $(if $(ARGS),$(foreach a,$(ARGS),$(filter %/$(a)_test,$^)),$^)
@@ -20,6 +21,16 @@ schema-docs:
 e2e: build-$(E2E_VARIANT)
 	@PULSE_BIN=build/$(E2E_VARIANT)/bin tests/e2e/run $(ARGS)
 
+# faults is the long version; SCENARIO=name for some, SEED=N to repeat a run.
+FAULTS = PULSE_BIN=build/$(E2E_VARIANT)/bin PULSE_SEED=$(SEED) \
+    PULSE_SEEDS=$(SEEDS) tests/faults/run $(if $(SCENARIO),-k '$(SCENARIO)') \
+    $(ARGS)
+faults: SEEDS ?= 3
+faults: build-$(E2E_VARIANT)
+	@PULSE_FAULTS=long $(FAULTS)
+faults-short: build-$(E2E_VARIANT)
+	@$(FAULTS)
+
 bench: build-release
 	@PULSE_BIN=build/release/bin tests/bench/run $(ARGS)
 
@@ -32,4 +43,5 @@ SECONDS ?= 30
 fuzz: $(FUZZERS:%=build/fuzz/bin/%)
 	@tests/fuzz/run $(SECONDS) $^
 
-.PHONY: test unit db-test schema-docs e2e bench bench-writer fuzz
+.PHONY: test unit db-test schema-docs e2e faults faults-short bench \
+    bench-writer fuzz
