@@ -7,7 +7,6 @@
  */
 #include "common/claim.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,26 +123,10 @@ void claims_drop(struct claims *c, size_t topic, int32_t part)
         *known = c->held[--c->count];
 }
 
-void claims_drop_all(struct claims *c)
-{
-    c->count = 0;
-}
-
 const struct claim *claims_get(const struct claims *c, size_t topic,
                                int32_t part)
 {
     return find(c, topic, part);
-}
-
-size_t claims_count(const struct claims *c)
-{
-    return c->count;
-}
-
-const struct claim *claims_at(const struct claims *c, size_t i)
-{
-    assert(i < c->count);
-    return &c->held[i];
 }
 
 /* ---- taking ---- */

@@ -59,11 +59,8 @@ bool claims_take(struct claims *c, struct pg *pg, struct kafka_admin *admin,
                  size_t topic, int32_t part, struct claim *out, struct err *err)
     MUST_USE;
 void claims_drop(struct claims *c, size_t topic, int32_t part);
-void claims_drop_all(struct claims *c);
 const struct claim *claims_get(const struct claims *c, size_t topic,
                                int32_t part); /* NULL if not held */
-size_t claims_count(const struct claims *c);
-const struct claim *claims_at(const struct claims *c, size_t i);
 
 struct claim_move {
     size_t topic;

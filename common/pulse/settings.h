@@ -24,4 +24,19 @@ struct conf_group settings_group(struct settings *into);
      .fallback = "127.0.0.1:" port,                      \
      .help = "Address and port of /metrics, /healthz and /readyz."}
 
+/* Of a service that consumes Kafka with its positions in PostgreSQL. */
+struct settings_consumer {
+    const char *owner; /* "": host and process id */
+    int64_t session_timeout_ms, max_poll_interval_ms, queue_bytes;
+    int64_t connect_timeout_ms, statement_timeout_ms;
+};
+
+/* Their group: PULSE_<SERVICE>_OWNER and so on. service ("WRITER") is the
+ * process's only one. */
+struct conf_group settings_consumer_group(const char *service,
+                                          struct settings_consumer *into);
+/* For conf_program.check; service as above. */
+bool settings_consumer_check(const struct settings_consumer *s,
+                             const char *service, struct err *err) MUST_USE;
+
 #endif

@@ -1,54 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A partition just claimed has its states loaded, and reading starts at
+ * replay_from: below next messages only rebuild histories. When the database
+ * fails everything in memory is given up and replayed later: see member.h.
+ */
 #include "services/evaluator/intake.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/member.h"
 #include "common/pulse/topology.h"
 #include "services/evaluator/effects.h"
-#include "services/evaluator/intake_state.h"
+#include "services/evaluator/partition.h"
+#include "services/evaluator/recall.h"
+#include "services/evaluator/rules.h"
 
-enum {
-    TICK_MS = 100,
-    TOPICS_MS = 5000,
-    ADMIN_TIMEOUT_MS = 5000,
-    RECORD_BLOCK = 64 * 1024,
-};
-/* Events handled before timers and signals have their turn. */
-enum { EVENTS_MAX = 2000 };
+enum { TICK_MS = 100, RECORD_BLOCK = 64 * 1024 };
 /* 9999-12-31: beyond it nothing can be written as RFC 3339. */
 static const int64_t time_max_us = INT64_C(253402300799999999);
 
-bool intake_checked(struct intake *in, bool ok, const struct err *err)
-{
-    if (!ok && err->kind == ERR_FATAL)
-        service_fail(in->service, err);
-    else if (!ok)
-        log_warn("kafka_refused", LOG_ERR(err));
-    return ok;
-}
+struct intake {
+    const struct evaluator_settings *set;
+    struct service *service;
+    struct stats stats;
+    void (*on_commit)(void *arg);
+    void *on_commit_arg;
 
-struct seat *intake_seat(struct intake *in, size_t topic, int32_t part)
+    struct member *member; /* its parts' states are struct partition */
+    struct rules *rules;
+    int64_t rules_seen_us;
+    struct batch batch;
+    struct budget budget;
+    struct record_codec *codec;
+    struct arena *record_memory;
+    int64_t committed_us; /* monotonic */
+    struct loop_timer *tick;
+    bool stopped;
+};
+
+/* NULL: not claimed. */
+static struct partition *partition_at(const struct intake *in, size_t i)
 {
-    for (size_t i = 0; i < in->seat_count; i++) {
-        if (in->seats[i].topic == topic && in->seats[i].part == part)
-            return &in->seats[i];
-    }
-    return NULL;
+    return member_at(in->member, i)->state;
 }
 
 /* ---- committing ---- */
 
 static bool has_moved(const struct intake *in)
 {
+    const struct claims *claims = member_claims(in->member);
     for (size_t i = 0; i < in->batch.move_count; i++) {
         const struct claim_move *m = &in->batch.moves[i];
-        const struct claim *c = claims_get(in->claims, m->topic, m->part);
+        const struct claim *c = claims_get(claims, m->topic, m->part);
         if (c && (c->next != m->next || c->replay_from != m->replay_from))
             return true;
     }
@@ -57,11 +62,15 @@ static bool has_moved(const struct intake *in)
 
 static void give_up_lost(struct intake *in)
 {
+    const struct claims *claims = member_claims(in->member);
     for (size_t i = 0; i < in->batch.move_count; i++) {
         const struct claim_move *m = &in->batch.moves[i];
-        struct seat *s = intake_seat(in, m->topic, m->part);
-        if (!m->held && s && s->state)
-            holding_give_up(in, s);
+        if (m->held || !claims_get(claims, m->topic, m->part))
+            continue;
+        log_warn("partition_lost", LOG_S("topic", topic_names[m->topic]),
+                 LOG_I("part", m->part));
+        counter_add(in->stats.slices_lost, 1);
+        member_give_up(in->member, m->topic, m->part);
     }
 }
 
@@ -70,12 +79,13 @@ static bool write_batch(struct intake *in)
     int64_t began_us = clock_mono_us();
     bool told = in->batch.transition_count > 0;
     struct err err;
-    if (!effects_commit(&in->batch, in->pg, in->claims, &err)) {
+    if (!effects_commit(&in->batch, member_pg(in->member),
+                        member_claims(in->member), &err)) {
         counter_add(in->stats.batches_failed, 1);
-        holding_lost(in, &err);
+        member_lost(in->member, &err);
         return false;
     }
-    backoff_reset(&in->backoff);
+    member_worked(in->member);
     counter_add(in->stats.batches, 1);
     in->committed_us = clock_mono_us();
     histogram_observe(in->stats.batch_seconds,
@@ -88,11 +98,11 @@ static bool write_batch(struct intake *in)
 
 static bool commit(struct intake *in)
 {
-    if (!in->database)
+    if (!member_has_database(in->member))
         return false;
-    for (size_t i = 0; i < in->seat_count; i++) {
-        if (in->seats[i].state)
-            partition_close(in->seats[i].state, &in->batch);
+    for (size_t i = 0; i < member_count(in->member); i++) {
+        if (partition_at(in, i))
+            partition_close(partition_at(in, i), &in->batch);
     }
     bool ok = true;
     if (has_moved(in) || batch_has_effects(&in->batch))
@@ -105,8 +115,8 @@ static bool commit(struct intake *in)
 static void activate_rules(struct intake *in)
 {
     struct ruleset *rules = rules_current(in->rules);
-    for (size_t i = 0; i < in->seat_count; i++) {
-        struct partition *p = in->seats[i].state;
+    for (size_t i = 0; i < member_count(in->member); i++) {
+        struct partition *p = partition_at(in, i);
         if (p && partition_live(p) && partition_rules(p) != rules)
             partition_activate(p, rules, &in->batch);
     }
@@ -186,19 +196,69 @@ static int64_t take_record(struct intake *in, struct partition *p,
     return received_us;
 }
 
-static void on_message(struct intake *in, const struct kafka_event *e)
+/* ---- the member's callbacks ---- */
+
+static bool on_connected(void *arg, struct pg *pg, struct err *err)
 {
-    struct seat *s = intake_seat(in, e->topic, e->part);
-    if (!s || !s->state || s->paused || e->offset < partition_next(s->state))
-        return; /* fetched before a pause or seek */
-    if (e->offset > partition_next(s->state))
-        log_warn("offsets_missing", LOG_S("topic", topic_names[s->topic]),
-                 LOG_I("part", s->part),
-                 LOG_I("next", partition_next(s->state)),
-                 LOG_I("offset", e->offset));
-    bool live = partition_live(s->state);
-    int64_t received_us = take_record(in, s->state, e);
-    partition_message(s->state, e->offset, received_us);
+    struct intake *in = arg;
+    return pg_do(pg, "LISTEN pulse_rules", NULL, NULL, err) &&
+           rules_refresh(in->rules, pg, err);
+}
+
+static struct partition *partition_of(struct intake *in,
+                                      const struct member_part *at,
+                                      const struct claim *c)
+{
+    const struct evaluator_settings *set = in->set;
+    return partition_new(&(struct partition_options){
+        .place = {c->topic, c->part},
+        .next = at->next,
+        /* Below the log's start there is nothing to replay. */
+        .replay_from = c->gap > 0 ? at->next : c->replay_from,
+        .kept_max = (size_t)set->history_max,
+        .staleness_us = set->staleness_ms * 1000,
+        .keep_us = set->replay_ms * 1000,
+        .forget_us = set->forget_ms * 1000,
+        .budget = &in->budget,
+        .stats = &in->stats,
+    });
+}
+
+static bool on_claimed(void *arg, struct member_part *at, const struct claim *c,
+                       struct err *err)
+{
+    struct intake *in = arg;
+    AUTO(partition) p = partition_of(in, at, c);
+    if (!recall(member_pg(in->member), p, c->recreated || c->truncated > 0,
+                err))
+        return false;
+    partition_activate(p, rules_current(in->rules), &in->batch);
+    at->next = partition_next(p);
+    at->state = MOVE(p);
+    return true;
+}
+
+static void on_dropped(void *arg, struct member_part *at)
+{
+    (void)arg;
+    partition_free(at->state);
+}
+
+static bool on_skip(void *arg, struct member_part *at, int64_t first)
+{
+    (void)arg;
+    partition_skip(at->state, first);
+    return true;
+}
+
+static void on_message(void *arg, const struct member_part *at,
+                       const struct kafka_event *e)
+{
+    struct intake *in = arg;
+    struct partition *p = at->state;
+    bool live = partition_live(p);
+    int64_t received_us = take_record(in, p, e);
+    partition_message(p, e->offset, received_us);
     counter_add(live ? in->stats.messages : in->stats.replayed, 1);
     if (received_us == INT64_MIN)
         counter_add(in->stats.undecodable, 1);
@@ -207,273 +267,77 @@ static void on_message(struct intake *in, const struct kafka_event *e)
                   (double)(clock_wall_us() - received_us) / 1e6);
 }
 
-/* ---- Kafka's other events ---- */
-
-static void seat_add(struct intake *in, size_t topic, int32_t part)
+static void on_polled(void *arg)
 {
-    if (intake_seat(in, topic, part))
-        return;
-    if (in->seat_count == in->seat_room) {
-        in->seat_room = in->seat_room ? in->seat_room * 2 : 32;
-        in->seats = xreallocarray(in->seats, in->seat_room, sizeof *in->seats);
-    }
-    in->seats[in->seat_count++] = (struct seat){.topic = topic, .part = part};
+    commit_if_due(arg);
 }
 
-static void on_assign(struct intake *in, const struct kafka_event *e)
+static void on_flush(void *arg)
 {
-    log_info("assigned", LOG_I("partitions", e->part_count));
-    for (size_t i = 0; i < e->part_count; i++)
-        seat_add(in, e->parts[i].topic, e->parts[i].part);
-    in->answer_due = true;
-    holding_claim_all(in);
+    (void)commit(arg);
 }
 
-static void drop_all(struct intake *in, const struct kafka_event *e,
-                     bool seats_too)
+static void on_forget(void *arg)
 {
-    for (size_t i = 0; i < e->part_count; i++) {
-        struct seat *s = intake_seat(in, e->parts[i].topic, e->parts[i].part);
-        if (!s)
-            continue;
-        holding_drop(in, s);
-        if (seats_too)
-            *s = in->seats[--in->seat_count];
-    }
-}
-
-/* What was read goes into the database first, unless others have the partition
- * already: then it is dropped before, which keeps its effects out. */
-static void on_revoke(struct intake *in, const struct kafka_event *e)
-{
-    log_info("revoked", LOG_I("partitions", e->part_count),
-             LOG_I("lost", e->lost));
-    if (e->lost)
-        drop_all(in, e, false);
-    (void)commit(in);
-    drop_all(in, e, true);
-    struct err err;
-    bool ok =
-        kafka_consumer_unassign(in->consumer, e->parts, e->part_count, &err);
-    (void)intake_checked(in, ok, &err);
-    in->answer_due = false;
-    holding_claim_all(in);
-}
-
-/* The position is outside the log. Where the log begins later, reading goes on
- * there; everything else is for the claim to judge, see claim.h. */
-static void on_gap(struct intake *in, const struct kafka_event *e)
-{
-    struct seat *s = intake_seat(in, e->parts[0].topic, e->parts[0].part);
-    if (!s || !s->state)
-        return;
-    struct kafka_log_range range = {.topic = topic_names[s->topic],
-                                    .part = s->part};
-    struct kafka_partition at = {s->topic, s->part, 0};
-    struct err err;
-    int64_t next = partition_next(s->state);
-    bool known = kafka_log_ranges(in->admin, &range, 1, &err);
-    log_warn("position_outside_log", LOG_S("topic", range.topic),
-             LOG_I("part", s->part), LOG_I("next", next),
-             LOG_I("log_first", known ? range.first : -1), LOG_ERR(&e->err));
-    if (known && range.first > next) {
-        partition_skip(s->state, range.first);
-        at.offset = range.first;
-        if (intake_checked(in, kafka_consumer_seek(in->consumer, &at, 1, &err),
-                           &err))
-            return;
-    }
-    (void)commit(in);
-    holding_drop(in, s);
-    holding_claim_all(in);
-}
-
-static void on_fault(struct intake *in, const struct kafka_event *e)
-{
-    if (e->err.kind == ERR_FATAL)
-        service_fail(in->service, &e->err);
-    else
-        log_warn("kafka_fault", LOG_ERR(&e->err));
-}
-
-static void on_event(struct intake *in, const struct kafka_event *e)
-{
-    switch (e->kind) {
-    case KAFKA_MESSAGE:
-        on_message(in, e);
-        break;
-    case KAFKA_ASSIGN:
-        on_assign(in, e);
-        break;
-    case KAFKA_REVOKE:
-        on_revoke(in, e);
-        break;
-    case KAFKA_GAP:
-        on_gap(in, e);
-        break;
-    case KAFKA_FAULT:
-        on_fault(in, e);
-        break;
-    }
-}
-
-static void poll_events(struct intake *in)
-{
-    struct kafka_event e;
-    int n = 0;
-    while (in->consumer && n < EVENTS_MAX &&
-           kafka_consumer_poll(in->consumer, &e)) {
-        on_event(in, &e);
-        n++;
-    }
-    if (n == EVENTS_MAX)
-        loop_timer_set(in->again, 0, 0);
-    commit_if_due(in);
-}
-
-/* ---- in and out of the group ---- */
-
-static void on_readable(void *arg, uint32_t events)
-{
-    (void)events;
-    poll_events(arg);
-}
-
-bool intake_join(struct intake *in, struct err *err)
-{
-    const struct kafka_consumer_options options = {
-        .brokers = in->set->shared.kafka_brokers,
-        .client_id = "pulse-evaluator",
-        .group = GROUP_EVALUATOR,
-        .topics = topic_names,
-        .topic_count = EVALUATOR_TOPICS,
-        .session_timeout_ms = in->set->session_timeout_ms,
-        .max_poll_interval_ms = in->set->max_poll_interval_ms,
-        .queue_bytes = in->set->queue_bytes,
-    };
-    in->consumer = kafka_consumer_new(&options, err);
-    if (!in->consumer)
-        return false;
-    in->readable =
-        loop_io_new(service_loop(in->service), kafka_consumer_fd(in->consumer),
-                    EPOLLIN, on_readable, in);
-    log_info("joining", LOG_S("group", GROUP_EVALUATOR));
-    return true;
-}
-
-void intake_leave(struct intake *in)
-{
-    for (size_t i = 0; i < in->seat_count; i++)
-        holding_drop(in, &in->seats[i]);
-    in->seat_count = 0;
-    in->answer_due = false;
+    struct intake *in = arg;
     batch_reset(&in->batch);
-    if (!in->consumer)
-        return;
-    log_info("leaving", LOG_S("group", GROUP_EVALUATOR));
-    loop_io_free(in->readable);
-    in->readable = NULL;
-    kafka_consumer_leave(in->consumer);
-    kafka_consumer_free(in->consumer);
-    in->consumer = NULL;
 }
+
+static const struct member_ops ops = {
+    .connected = on_connected,
+    .claimed = on_claimed,
+    .dropped = on_dropped,
+    .skip = on_skip,
+    .message = on_message,
+    .polled = on_polled,
+    .flush = on_flush,
+    .forget = on_forget,
+};
 
 /* ---- life ---- */
 
 static void look_at_rules(struct intake *in)
 {
     int64_t now_us = clock_mono_us();
+    struct pg *pg = member_pg(in->member);
     bool told = false;
-    while (pg_notified(in->pg, NULL))
+    while (pg_notified(pg, NULL))
         told = true;
     if (!told && now_us - in->rules_seen_us < in->set->rules_interval_ms * 1000)
         return;
     in->rules_seen_us = now_us;
     struct err err;
-    if (!rules_refresh(in->rules, in->pg, &err)) {
-        holding_lost(in, &err);
+    if (!rules_refresh(in->rules, pg, &err)) {
+        member_lost(in->member, &err);
         return;
     }
     bool stale = false;
-    for (size_t i = 0; i < in->seat_count; i++) {
-        const struct partition *p = in->seats[i].state;
+    for (size_t i = 0; i < member_count(in->member); i++) {
+        const struct partition *p = partition_at(in, i);
         stale |= p && partition_rules(p) != rules_current(in->rules);
     }
     if (stale && commit(in))
         activate_rules(in);
 }
 
-/* Claims of a topic that has another id now are given up. */
-static bool drop_old(struct intake *in, size_t topic, const char *id)
-{
-    bool any = false;
-    for (size_t i = 0; i < in->seat_count; i++) {
-        struct seat *s = &in->seats[i];
-        const struct claim *c = claims_get(in->claims, s->topic, s->part);
-        if (s->topic != topic || !c || strcmp(c->topic_id, id) == 0)
-            continue;
-        if (!any && !commit(in))
-            return false;
-        holding_drop(in, s);
-        any = true;
-    }
-    return any;
-}
-
-/* A topic deleted and made anew under us may hold messages at our position
- * and before it: no offset is out of range, only its id tells. */
-static void look_at_topics(struct intake *in)
-{
-    struct kafka_topic_info info;
-    struct err err;
-    int64_t now_us = clock_mono_us();
-    if (!in->database || !in->consumer || !kafka_consumer_up(in->consumer) ||
-        now_us < in->topics_due_us)
-        return;
-    bool any = false;
-    for (size_t t = 0; t < EVALUATOR_TOPICS; t++) {
-        if (!kafka_topic_describe(in->admin, topic_names[t], &info, &err))
-            break; /* away, or just being made: the next time */
-        any |= drop_old(in, t, info.id);
-    }
-    /* Brokers that hang are asked less often: nothing else goes on here. */
-    int64_t end_us = clock_mono_us(), pause_us = 20 * (end_us - now_us);
-    const int64_t least_us = TOPICS_MS * INT64_C(1000);
-    in->topics_due_us = end_us + (pause_us > least_us ? pause_us : least_us);
-    if (any)
-        holding_claim_all(in);
-}
-
 static void show(struct intake *in)
 {
     size_t sleeping = 0;
-    for (size_t i = 0; i < in->seat_count; i++) {
-        if (in->seats[i].state)
-            sleeping += partition_sleeping(in->seats[i].state);
+    for (size_t i = 0; i < member_count(in->member); i++) {
+        if (partition_at(in, i))
+            sleeping += partition_sleeping(partition_at(in, i));
     }
     gauge_set(in->stats.sleeping, (double)sleeping);
     gauge_set(in->stats.instances, (double)in->budget.used - (double)sleeping);
-    service_need_set(in->need_kafka,
-                     in->consumer && kafka_consumer_up(in->consumer));
 }
 
 static void on_tick(void *arg)
 {
     struct intake *in = arg;
-    int64_t patience_us = in->set->max_poll_interval_ms * 1000 / 2;
-    if (!in->database && in->consumer &&
-        clock_mono_us() - in->away_since_us > patience_us)
-        intake_leave(in);
-    if (in->database)
+    if (member_has_database(in->member))
         look_at_rules(in);
-    look_at_topics(in);
-    poll_events(in); /* at least this often, or the group thinks us dead */
+    commit_if_due(in);
     show(in);
-}
-
-static void on_again(void *arg)
-{
-    poll_events(arg);
 }
 
 void intake_stop(struct intake *in)
@@ -481,52 +345,41 @@ void intake_stop(struct intake *in)
     if (in->stopped)
         return;
     in->stopped = true;
-    (void)commit(in);
-    intake_leave(in);
-    loop_timer_cancel(in->again);
-    loop_timer_cancel(in->retry);
+    member_stop(in->member);
     loop_timer_cancel(in->tick);
 }
 
-static struct claims *make_claims(const struct evaluator_settings *set)
+static bool make_member(struct intake *in, struct err *err)
 {
-    char owner[300], host[256] = "";
-    (void)gethostname(host, sizeof host - 1);
-    snprintf(owner, sizeof owner, "%s:%ld", host, (long)getpid());
-    return claims_new(
-        &(struct claims_options){.table = TABLE_CONSUMER_OFFSET,
-                                 .consumer = GROUP_EVALUATOR,
-                                 .owner = set->owner[0] ? set->owner : owner,
-                                 .topics = topic_names});
-}
-
-static void make_timers(struct intake *in)
-{
-    struct loop *loop = service_loop(in->service);
-    in->again = loop_timer_new(loop, on_again, in);
-    in->retry = loop_timer_new(loop, holding_retry, in);
-    in->tick = loop_timer_new(loop, on_tick, in);
-    loop_timer_set(in->retry, 0, 0);
-    loop_timer_set(in->tick, TICK_MS, TICK_MS);
+    const struct settings *shared = &in->set->shared;
+    const struct settings_consumer *set = &in->set->consumer;
+    in->member = member_new(
+        &(struct member_options){
+            .brokers = shared->kafka_brokers,
+            .postgres_url = shared->postgres_url,
+            .client_id = "pulse-evaluator",
+            .group = GROUP_EVALUATOR,
+            .offsets = TABLE_CONSUMER_OFFSET,
+            .owner = set->owner,
+            .topics = topic_names,
+            .topic_count = EVALUATOR_TOPICS,
+            .session_timeout_ms = set->session_timeout_ms,
+            .max_poll_interval_ms = set->max_poll_interval_ms,
+            .queue_bytes = set->queue_bytes,
+            .connect_timeout_ms = set->connect_timeout_ms,
+            .statement_timeout_ms = set->statement_timeout_ms},
+        in->service, &ops, in, err);
+    return in->member != NULL;
 }
 
 /* Everything that talks to the world, none of it connected yet. */
 static bool make_parts(struct intake *in, struct err *err)
 {
-    const struct evaluator_settings *set = in->set;
-    in->pg = pg_new(&(struct pg_options){
-        .url = set->shared.postgres_url,
-        .application = "pulse-evaluator",
-        .connect_timeout_ms = set->connect_timeout_ms,
-        .statement_timeout_ms = set->statement_timeout_ms});
-    in->claims = make_claims(set);
-    in->rules = rules_new(set->lateness_ms * 1000, &in->stats);
+    in->rules = rules_new(in->set->lateness_ms * 1000, &in->stats);
     batch_init(&in->batch);
     in->record_memory = arena_new(RECORD_BLOCK);
     in->codec = record_codec_new(err);
-    in->admin = kafka_admin_new(set->shared.kafka_brokers, "pulse-evaluator",
-                                ADMIN_TIMEOUT_MS, err);
-    return in->codec && in->admin;
+    return in->codec && make_member(in, err);
 }
 
 struct intake *intake_new(const struct evaluator_settings *settings,
@@ -539,14 +392,11 @@ struct intake *intake_new(const struct evaluator_settings *settings,
     in->on_commit = on_commit;
     in->on_commit_arg = arg;
     in->budget.max = settings->instances_max;
-    in->backoff = (struct backoff){.first_ms = 100, .max_ms = 5000};
-    in->away_since_us = clock_mono_us();
-    in->need_kafka = service_need(service, "kafka");
-    in->need_postgres = service_need(service, "postgres");
     stats_init(&in->stats, service_metrics(service));
     if (!make_parts(in, err))
         return NULL;
-    make_timers(in);
+    in->tick = loop_timer_new(service_loop(service), on_tick, in);
+    loop_timer_set(in->tick, TICK_MS, TICK_MS);
     return MOVE(in);
 }
 
@@ -554,14 +404,10 @@ void intake_free(struct intake *in)
 {
     if (!in)
         return;
-    intake_leave(in);
-    free(in->seats);
-    kafka_admin_free(in->admin);
+    member_free(in->member);
     record_codec_free(in->codec);
     arena_free(in->record_memory);
     batch_release(&in->batch);
     rules_free(in->rules);
-    claims_free(in->claims);
-    pg_free(in->pg);
     free(in);
 }

@@ -361,8 +361,8 @@ struct notifier *notifier_new(const struct evaluator_settings *settings,
     n->pg = pg_new(&(struct pg_options){
         .url = settings->shared.postgres_url,
         .application = "pulse-notifier",
-        .connect_timeout_ms = settings->connect_timeout_ms,
-        .statement_timeout_ms = settings->statement_timeout_ms});
+        .connect_timeout_ms = settings->consumer.connect_timeout_ms,
+        .statement_timeout_ms = settings->consumer.statement_timeout_ms});
     n->sender = sender_new(
         service_loop(service),
         &(struct sender_options){.guard = &settings->guard,

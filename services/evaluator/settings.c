@@ -11,12 +11,6 @@ static struct evaluator_settings settings;
 static const struct conf_item rule_items[] = {
     SETTINGS_ADMIN_ITEM("EVALUATOR", PORT_ADMIN_EVALUATOR,
                         struct evaluator_settings, admin_listen),
-    {.name = "PULSE_EVALUATOR_OWNER",
-     .type = CONF_TEXT,
-     .offset = AT(owner),
-     .fallback = "",
-     .help = "Name of this process in store.consumer_offset, for people;"
-             " empty: host and process id."},
     {.name = "PULSE_ALERT_LATENESS",
      .type = CONF_DURATION,
      .offset = AT(lateness_ms),
@@ -82,43 +76,6 @@ static const struct conf_item rule_items[] = {
      .min = 100,
      .max = 600000,
      .help = "Rules are looked at this often, and on NOTIFY pulse_rules."},
-    {.name = "PULSE_EVALUATOR_SESSION_TIMEOUT",
-     .type = CONF_DURATION,
-     .offset = AT(session_timeout_ms),
-     .fallback = "10s",
-     .min = 1000,
-     .max = 300000,
-     .help = "An evaluator silent for this long loses its partitions to"
-             " others; the brokers bound it."},
-    {.name = "PULSE_EVALUATOR_MAX_POLL_INTERVAL",
-     .type = CONF_DURATION,
-     .offset = AT(max_poll_interval_ms),
-     .fallback = "5m",
-     .min = 2000,
-     .max = DAY_MS,
-     .help = "Longest time one batch may take; without a database for half"
-             " of it the evaluator leaves its group."},
-    {.name = "PULSE_EVALUATOR_QUEUE_BYTES",
-     .type = CONF_BYTES,
-     .offset = AT(queue_bytes),
-     .fallback = "16m",
-     .min = 1048576,
-     .max = 1073741824,
-     .help = "Messages fetched ahead, in bytes."},
-    {.name = "PULSE_EVALUATOR_CONNECT_TIMEOUT",
-     .type = CONF_DURATION,
-     .offset = AT(connect_timeout_ms),
-     .fallback = "5s",
-     .min = 100,
-     .max = 60000,
-     .help = "How long connecting to PostgreSQL may take."},
-    {.name = "PULSE_EVALUATOR_STATEMENT_TIMEOUT",
-     .type = CONF_DURATION,
-     .offset = AT(statement_timeout_ms),
-     .fallback = "30s",
-     .min = 1000,
-     .max = 600000,
-     .help = "How long one statement may take."},
 };
 
 static const struct conf_item webhook_items[] = {
@@ -189,12 +146,8 @@ static const struct conf_item webhook_items[] = {
 
 static bool check(struct err *err)
 {
-    if (settings.session_timeout_ms > settings.max_poll_interval_ms) {
-        err_set(err, ERR_INPUT,
-                "PULSE_EVALUATOR_SESSION_TIMEOUT must not exceed"
-                " PULSE_EVALUATOR_MAX_POLL_INTERVAL");
+    if (!settings_consumer_check(&settings.consumer, "EVALUATOR", err))
         return false;
-    }
     if (settings.replay_ms < settings.lateness_ms) {
         err_set(err, ERR_INPUT,
                 "PULSE_EVALUATOR_REPLAY must be at least"
@@ -208,7 +161,7 @@ static bool check(struct err *err)
 
 const struct conf_program *evaluator_program(void)
 {
-    static struct conf_group groups[3];
+    static struct conf_group groups[4];
     static const struct conf_program program = {
         .name = "pulse-evaluator",
         .summary = "Evaluates alert rules in event time and delivers what "
@@ -222,7 +175,8 @@ const struct conf_program *evaluator_program(void)
                                     .items = rule_items,
                                     .count = ARRAY_LEN(rule_items),
                                     .into = &settings};
-    groups[2] = (struct conf_group){.title = "Webhooks",
+    groups[2] = settings_consumer_group("EVALUATOR", &settings.consumer);
+    groups[3] = (struct conf_group){.title = "Webhooks",
                                     .items = webhook_items,
                                     .count = ARRAY_LEN(webhook_items),
                                     .into = &settings};

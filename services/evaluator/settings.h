@@ -9,13 +9,11 @@
 
 struct evaluator_settings {
     struct settings shared;
+    struct settings_consumer consumer;
     const char *admin_listen;
-    const char *owner;
     int64_t lateness_ms, staleness_ms, replay_ms, forget_ms;
     int64_t instances_max, history_max;
     int64_t commit_interval_ms, rules_interval_ms;
-    int64_t session_timeout_ms, max_poll_interval_ms, queue_bytes;
-    int64_t connect_timeout_ms, statement_timeout_ms;
     const char *webhook_allow, *webhook_schedule, *webhook_ca_file;
     int64_t webhook_connect_timeout_ms, webhook_timeout_ms;
     int64_t webhook_open_gap_ms, webhook_expiry_ms;

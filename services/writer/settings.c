@@ -10,12 +10,6 @@ static struct writer_settings settings;
 static const struct conf_item items[] = {
     SETTINGS_ADMIN_ITEM("WRITER", PORT_ADMIN_WRITER, struct writer_settings,
                         admin_listen),
-    {.name = "PULSE_WRITER_OWNER",
-     .type = CONF_TEXT,
-     .offset = AT(owner),
-     .fallback = "",
-     .help = "Name of this process in store.consumer_offset, for people;"
-             " empty: host and process id."},
     {.name = "PULSE_WRITER_BATCH_ROWS",
      .type = CONF_INT,
      .offset = AT(batch_rows),
@@ -38,43 +32,6 @@ static const struct conf_item items[] = {
      .max = 60000,
      .help = "A batch is written this long after the last one began to be, or"
              " at once where that is over: the longest a message waits."},
-    {.name = "PULSE_WRITER_SESSION_TIMEOUT",
-     .type = CONF_DURATION,
-     .offset = AT(session_timeout_ms),
-     .fallback = "10s",
-     .min = 1000,
-     .max = 300000,
-     .help = "A writer silent for this long loses its partitions to others;"
-             " the brokers bound it (group.min.session.timeout.ms)."},
-    {.name = "PULSE_WRITER_MAX_POLL_INTERVAL",
-     .type = CONF_DURATION,
-     .offset = AT(max_poll_interval_ms),
-     .fallback = "5m",
-     .min = 2000,
-     .max = 86400000,
-     .help = "Longest time one batch may take; without a database for half"
-             " of it the writer leaves its group."},
-    {.name = "PULSE_WRITER_QUEUE_BYTES",
-     .type = CONF_BYTES,
-     .offset = AT(queue_bytes),
-     .fallback = "16m",
-     .min = 1048576,
-     .max = 1073741824,
-     .help = "Messages fetched ahead of the batch, in bytes."},
-    {.name = "PULSE_WRITER_CONNECT_TIMEOUT",
-     .type = CONF_DURATION,
-     .offset = AT(connect_timeout_ms),
-     .fallback = "5s",
-     .min = 100,
-     .max = 60000,
-     .help = "How long connecting to PostgreSQL may take."},
-    {.name = "PULSE_WRITER_STATEMENT_TIMEOUT",
-     .type = CONF_DURATION,
-     .offset = AT(statement_timeout_ms),
-     .fallback = "30s",
-     .min = 1000,
-     .max = 600000,
-     .help = "How long one statement of a batch may take."},
     {.name = "PULSE_WRITER_SERIES_CACHE",
      .type = CONF_INT,
      .offset = AT(series_cache),
@@ -99,17 +56,12 @@ static const struct conf_item items[] = {
 
 static bool check(struct err *err)
 {
-    if (settings.session_timeout_ms <= settings.max_poll_interval_ms)
-        return true;
-    err_set(err, ERR_INPUT,
-            "PULSE_WRITER_SESSION_TIMEOUT must not exceed"
-            " PULSE_WRITER_MAX_POLL_INTERVAL");
-    return false;
+    return settings_consumer_check(&settings.consumer, "WRITER", err);
 }
 
 const struct conf_program *writer_program(void)
 {
-    static struct conf_group groups[2];
+    static struct conf_group groups[3];
     static const struct conf_program program = {
         .name = "pulse-writer",
         .summary = "Stores what Kafka holds in TimescaleDB, every record once.",
@@ -122,6 +74,7 @@ const struct conf_program *writer_program(void)
                                     .items = items,
                                     .count = ARRAY_LEN(items),
                                     .into = &settings};
+    groups[2] = settings_consumer_group("WRITER", &settings.consumer);
     return &program;
 }
 

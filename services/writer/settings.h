@@ -7,11 +7,9 @@
 
 struct writer_settings {
     struct settings shared;
+    struct settings_consumer consumer;
     const char *admin_listen;
-    const char *owner;
     int64_t batch_rows, batch_bytes, batch_age_ms;
-    int64_t session_timeout_ms, max_poll_interval_ms, queue_bytes;
-    int64_t connect_timeout_ms, statement_timeout_ms;
     int64_t series_cache, devices_seen;
     bool telemetry_series;
 };

@@ -216,7 +216,7 @@ static void commit(struct database *db, struct partition *p, struct batch *b)
 static struct stats stats;
 static struct budget budget = {0, 1000};
 
-/* What holding.c does after a claim. */
+/* What intake.c does after a claim. */
 static struct partition *claim(const struct database *db, struct ruleset *rules,
                                struct batch *b)
 {
