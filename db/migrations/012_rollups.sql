@@ -89,7 +89,7 @@ DECLARE
     kind text;
     oldest timestamptz;
     stored text; -- the rows of a level that stand in its table
-    newest text := format('%s WHERE time >= store.rollup_filled(''1min'')', store.rollup_part('samples'));
+    newest text := format('%s WHERE series_id = s.series_id AND time >= store.rollup_filled(''1min'')', store.rollup_part('samples'));
 BEGIN
     EXECUTE format(
         'CREATE FUNCTION store.rollups_by_job() RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -142,15 +142,15 @@ BEGIN
             INSERT INTO store.rollup_watermark (level, upto, filled)
             VALUES (l.level, public.time_bucket(l.width, oldest), public.time_bucket(l.width, oldest));
 
-            -- Grouping by the key of series, a condition on any of its columns
-            -- reaches the samples.
+            -- LATERAL: by index, series by series. Grouping by the key of series,
+            -- a condition on any of its columns picks them first.
             stored := format(
                 '%s UNION ALL
                  SELECT public.time_bucket(interval %L, x.bucket), %s, %s
-                 FROM (%s) x JOIN store.series s USING (series_id) WHERE %s
+                 FROM store.series s CROSS JOIN LATERAL (%s) x WHERE %s
                  GROUP BY 1, s.series_id',
                 stored, l.width, identity, store.rollup_columns(l.relation, 'x'), newest, mine);
-            newest := format('%s WHERE bucket >= store.rollup_filled(%L) UNION ALL %s',
+            newest := format('%s WHERE series_id = s.series_id AND bucket >= store.rollup_filled(%L) UNION ALL %s',
                 store.rollup_part(l.relation), l.above, newest);
         END IF;
 

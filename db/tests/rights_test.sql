@@ -86,6 +86,7 @@ INSERT INTO expected VALUES
     ('pulse_collector', 'store.ingest_ledger', 'SELECT', ''),
     ('pulse_collector', 'store.ledger', 'SELECT', ''),
     ('pulse_collector', 'store.settings', 'SELECT', ''),
+    ('pulse_collector', 'store.lifecycle', 'SELECT', ''),
     ('pulse_collector', 'store.rollup_levels', 'SELECT', ''),
     ('pulse_collector', 'store.rollup_watermark', 'SELECT', ''),
     ('pulse_collector', 'store.rollup_marks', 'SELECT', ''),
@@ -136,6 +137,8 @@ INSERT INTO expected VALUES
     ('pulse_operator', 'store.rule_activations', 'SELECT', ''),
     ('pulse_operator', 'store.tenant_logins', 'SELECT', ''),
     ('pulse_operator', 'store.settings', 'SELECT', ''),
+    ('pulse_operator', 'store.lifecycle', 'SELECT', ''),
+    ('pulse_operator', 'store.metric_retention', 'SELECT', ''),
     ('pulse_operator', 'store.rollup_levels', 'SELECT', ''),
     ('pulse_operator', 'store.rollup_watermark', 'SELECT', ''),
     ('pulse_operator', 'store.rollup_marks', 'SELECT', ''),
@@ -190,13 +193,15 @@ SELECT set_eq(
              ('rollup_filled', 'pulse_app'), ('rollup_filled', 'pulse_operator'), ('rollup_filled', 'pulse_collector'),
              ('rollup_enter', 'pulse_writer'), ('rollup_mark', 'pulse_writer'), ('rollup_advance', 'pulse_collector'),
              ('rollup_fill', 'pulse_collector'), ('rollup_behind', 'pulse_collector'),
+             ('retention_run', 'pulse_collector'), ('lifecycle_rows', 'pulse_collector'), ('lifecycle_rows', 'pulse_operator'),
              ('outbox_prune', 'pulse_collector')$$,
     'who may call what');
 SELECT is_empty('SELECT oid::regprocedure FROM pg_proc WHERE proowner = ''pulse_owner''::regrole
                  AND proconfig[1] IS DISTINCT FROM ''search_path=pg_catalog, pg_temp''', 'every function has a fixed search_path');
 SELECT set_eq('SELECT proname::text FROM pg_proc WHERE proowner = ''pulse_owner''::regrole AND prosecdef',
     ARRAY['current_tenant', 'api_key_find', 'series_ids', 'late_limit', 'rollup_filled', 'rollup_enter', 'rollup_mark',
-          'rollup_advance', 'rollup_fill', 'rollup_behind', 'outbox_prune'], 'functions that act as the owner');
+          'rollup_advance', 'rollup_fill', 'rollup_behind', 'check_retention_days', 'policies_apply', 'settings_change',
+          'retention_run', 'lifecycle_rows', 'outbox_prune'], 'functions that act as the owner');
 
 -- Row security: on and forced on every ordinary table that is not the
 -- pipeline's own, with the owner's policy, and a policy for each granted right.
