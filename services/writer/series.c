@@ -94,6 +94,16 @@ static int64_t ticket_new(struct series *s, struct arena *a, struct str key,
     return -(int64_t)s->count;
 }
 
+/* Forgets by itself: there may never be another new series to ask for. */
+static bool is_refused(struct series *s, struct str key)
+{
+    if (map_count(s->refused) == 0)
+        return false;
+    if (clock_mono_us() >= s->refused_until_us)
+        map_clear(s->refused);
+    return map_peek(s->refused, key) != NULL;
+}
+
 int64_t series_find(struct series *s, struct arena *a, struct str tenant_id,
                     struct str name, const struct label *labels, size_t count)
 {
@@ -103,7 +113,7 @@ int64_t series_find(struct series *s, struct arena *a, struct str tenant_id,
         counter_add(s->stats->series_hits, 1);
         return number;
     }
-    if (map_count(s->refused) > 0 && map_peek(s->refused, key) != NULL)
+    if (is_refused(s, key))
         return 0;
     int64_t ticket = (intptr_t)map_peek(s->open, key);
     if (ticket > 0)
