@@ -94,7 +94,7 @@ $(foreach v,release asan fuzz,$(eval $(call variant,$(v))))
 $(foreach u,$(UNITS),$(eval $(call program,asan,$(patsubst \
     tests/unit/%.c,tests/%,$(u)),$(u) $(call unit_parts,$(u)),-lcmocka)))
 $(foreach f,$(FUZZERS),$(eval \
-    $(call program,fuzz,bin/$(f),tests/fuzz/$(f).c tests/unit/record_oracle.c)))
+    $(call program,fuzz,bin/$(f),tests/fuzz/$(f).c)))
 
 # Of make bench-writer: programs, and what they share.
 BENCHES := fill_topic limit_copy peer_insert

@@ -17,7 +17,9 @@ from harness.stack import BIN
 
 COMMANDS = ["status", "ledger", "tail", "topics apply", "key create",
             "key list", "key revoke", "rule create", "rule list",
-            "channel create", "channel list"]
+            "channel create", "channel list", "deadletter list",
+            "deadletter show", "deadletter edit", "deadletter redrive",
+            "deadletter drop"]
 
 
 def schema(name):

@@ -16,5 +16,10 @@ extern const struct command rule_create_command;
 extern const struct command rule_list_command;
 extern const struct command channel_create_command;
 extern const struct command channel_list_command;
+extern const struct command deadletter_list_command;
+extern const struct command deadletter_show_command;
+extern const struct command deadletter_edit_command;
+extern const struct command deadletter_redrive_command;
+extern const struct command deadletter_drop_command;
 
 #endif

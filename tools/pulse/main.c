@@ -8,17 +8,29 @@
 #include "tools/pulse/world.h"
 
 static const struct command *const commands[] = {
-    &status_command,         &ledger_command,       &tail_command,
-    &topics_apply_command,   &key_create_command,   &key_list_command,
-    &key_revoke_command,     &rule_create_command,  &rule_list_command,
-    &channel_create_command, &channel_list_command,
+    &status_command,
+    &ledger_command,
+    &tail_command,
+    &topics_apply_command,
+    &key_create_command,
+    &key_list_command,
+    &key_revoke_command,
+    &rule_create_command,
+    &rule_list_command,
+    &channel_create_command,
+    &channel_list_command,
+    &deadletter_list_command,
+    &deadletter_show_command,
+    &deadletter_edit_command,
+    &deadletter_redrive_command,
+    &deadletter_drop_command,
 };
 
 static void help_print(FILE *to)
 {
     fprintf(to, "Usage: pulse COMMAND [OPTION…]\n\nCommands:\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(to, "  %-16s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(to, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
     fprintf(to, "\npulse COMMAND --help says more. The environment says where "
                 "things are:\nPULSE_POSTGRES_URL, PULSE_KAFKA_BROKERS, "
                 "PULSE_TARGETS.\nExit status: 0, 1 failure, 2 wrong usage.\n");

@@ -9,6 +9,7 @@
 enum { CONNECT_MS = 5000, STATEMENT_MS = 30000, KAFKA_MS = 5000 };
 
 static struct settings settings;
+static struct limits limits;
 static const char *targets_text;
 
 static const struct conf_item own_items[] = {
@@ -21,11 +22,12 @@ static const struct conf_item own_items[] = {
 
 bool world_init(struct world *w, struct err *err)
 {
-    *w = (struct world){.settings = &settings};
+    *w = (struct world){.settings = &settings, .limits = &limits};
     /* What a library has to say is in the one line of the error. */
     log_init("pulse", LOG_ERROR);
     const struct conf_group groups[] = {
         settings_group(&settings),
+        limits_group(&limits),
         {.title = "pulse",
          .items = own_items,
          .count = ARRAY_LEN(own_items),
@@ -89,6 +91,7 @@ int usage_error(const struct call *c, const struct err *err)
 
 void print(const struct buf *b)
 {
-    fwrite(b->p, 1, b->n, stdout);
+    if (b->n > 0)
+        fwrite(b->p, 1, b->n, stdout);
     fflush(stdout);
 }

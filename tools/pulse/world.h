@@ -6,11 +6,13 @@
 
 #include "common/kafka_admin.h"
 #include "common/pg.h"
+#include "common/pulse/limits.h"
 #include "common/pulse/settings.h"
 #include "common/pulse/target.h"
 
 struct world {
     const struct settings *settings; /* lives as long as the process */
+    const struct limits *limits;     /* the edge's, likewise */
     struct targets targets;          /* PULSE_TARGETS */
     struct pg *pg;
     struct kafka_admin *admin;

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/pulse/deadletter_planner.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+
+enum { ARENA_BLOCK = 256 << 10 };
+
+static bool oldest_read(struct world *w, int64_t *us, struct err *err)
+{
+    struct pg *pg = world_pg(w, err);
+    AUTO(pg_result) r =
+        pg ? pg_run(pg, "SELECT now() - store.late_limit()", NULL, err) : NULL;
+    if (!r)
+        return false;
+    *us = pg_get_time(r, 0, 0);
+    return true;
+}
+
+struct planner *planner_new(struct world *w, struct err *err)
+{
+    AUTO(planner) p = xcalloc(1, sizeof *p);
+    p->rules = limits_rules(w->limits);
+    p->message_bytes_max = (size_t)w->limits->message_bytes_max;
+    p->now_us = clock_wall_us();
+    p->arena = arena_new(ARENA_BLOCK);
+    p->codec = record_codec_new(err);
+    if (!p->codec || !oldest_read(w, &p->oldest_us, err))
+        return NULL;
+    return MOVE(p);
+}
+
+void planner_free(struct planner *p)
+{
+    if (!p)
+        return;
+    record_codec_free(p->codec);
+    arena_free(p->arena);
+    free(p);
+}
