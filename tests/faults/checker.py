@@ -36,6 +36,8 @@ def plain(value):
         return "list", tuple(plain(v) for v in value)
     if isinstance(value, bool) or value is None:
         return "word", value
+    if isinstance(value, int) and abs(value) >= 2**63:
+        value = float(value)  # a great double, written out by jsonb
     return ("text" if isinstance(value, str) else "number"), value
 
 
@@ -110,7 +112,7 @@ def expect(journal):
 
 def _verdict(e, wanted):
     if e.reasons:
-        wanted.letters[e.where] = (e.payload, e.reasons)
+        wanted.letters[e.where] = (e.payload or b"", e.reasons)
         return DEAD
     rows = rows_of(e.kind, e.record)
     key, content = rows[0]

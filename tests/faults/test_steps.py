@@ -34,7 +34,7 @@ def test_killed_at_every_step(world):
     version takes some of the steps: it waits for each dead one's session."""
     proxy = world.proxy()
     steps = world.chance.sample(list(STEPS.items()),
-                                len(STEPS) if world.long else 5)
+                                len(STEPS) if world.long else 4)
     for name, (when, where) in steps:
         writer = warm(world, proxy)
 

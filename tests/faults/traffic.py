@@ -5,12 +5,22 @@ contradict each other, bytes nobody can read. Everything goes into a journal."""
 import threading
 import time
 
+import requests
 from confluent_kafka import Producer
 from harness.records import TOPIC, encode, event, metric, now_us, telemetry
 from journal import Entry
 
 HOUR = 3_600_000_000
 UNREADABLE = ("undecodable", "unknown_schema")
+
+
+def typed(record):
+    """fastavro would send a whole number as the double it also is."""
+    if "metrics" not in record:
+        return record
+    return {**record, "metrics": {
+        name: ("long", v) if type(v) is int else v
+        for name, v in record["metrics"].items()}}
 
 
 class Traffic:
@@ -29,10 +39,9 @@ class Traffic:
 
     # --- one message -------------------------------------------------------
 
-    def send(self, kind, record, reasons=(), payload=None, partition=None):
-        if payload is None:
-            payload = encode(kind, record)
-        entry = Entry(kind, record, payload, tuple(reasons), TOPIC[kind])
+    def send(self, kind, record, reasons=(), partition=None):
+        entry = Entry(kind, record, encode(kind, typed(record)),
+                      tuple(reasons), TOPIC[kind])
         return self._produce(entry, self._key(kind, record), partition)
 
     def send_bytes(self, topic, payload, reasons=UNREADABLE, partition=None):
@@ -63,6 +72,11 @@ class Traffic:
 
     def flush(self):
         assert self.producer.flush(120) == 0, "Kafka took not everything"
+
+    def abandon(self):
+        """Nothing more goes out: the topics may be made anew next."""
+        self.producer.purge()
+        self.producer.flush(30)
 
     # --- many --------------------------------------------------------------
 
@@ -166,5 +180,62 @@ class Load(threading.Thread):
     def finish(self):
         self.ending.set()
         self.join(150)
+        assert self.problem is None, self.problem
+        assert not self.is_alive()
+
+
+class Devices(threading.Thread):
+    """Devices that post to the edge, so many requests a second, and note what
+    was acknowledged. What was not is sent again, with the same time."""
+
+    def __init__(self, stack, journal, tenant, rate=20, each=10):
+        super().__init__(daemon=True)
+        self.journal, self.tenant = journal, tenant
+        self.rate, self.each = rate, each
+        self.url = f"http://127.0.0.1:{stack.ingest_port}/api/v1/telemetry"
+        self.headers = {"Authorization": f"Bearer {stack.key(tenant)}"}
+        self.clock, self.accepted, self.refused = now_us() - HOUR, 0, 0
+        self.ending, self.problem = threading.Event(), None
+        self.slowest = 0.0  # seconds one answer took
+
+    def run(self):
+        try:
+            with requests.Session() as session:
+                while not self.ending.wait(1 / self.rate):
+                    self._deliver(session, [self._record()
+                                            for _ in range(self.each)])
+        except Exception as problem:  # noqa: BLE001 - shown by finish()
+            self.problem = problem
+
+    def _record(self):
+        self.clock += 1000
+        n = self.clock % 7
+        return telemetry(f"http{n}", self.clock, self.tenant, seq=self.accepted,
+                         temp=self.clock / 7, ok=n > 3)
+
+    def _deliver(self, session, records):
+        entries = [self.journal.add(Entry("Telemetry", r, b"",
+                                          topic="pulse.telemetry"))
+                   for r in records]
+        body = [{k: r[k] for k in ("device_id", "time", "seq", "metrics")}
+                for r in records]
+        while not self.ending.is_set():
+            start = time.monotonic()
+            answer = session.post(self.url, json=body, headers=self.headers,
+                                  timeout=60)
+            self.slowest = max(self.slowest, time.monotonic() - start)
+            if answer.status_code == 202:
+                assert answer.json()["accepted"] == len(records), answer.text
+                for entry in entries:
+                    entry.acknowledged = True
+                self.accepted += len(records)
+                return
+            assert answer.status_code == 503, answer.text
+            self.refused += 1
+            self.ending.wait(0.2)
+
+    def finish(self):
+        self.ending.set()
+        self.join(90)
         assert self.problem is None, self.problem
         assert not self.is_alive()

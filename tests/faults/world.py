@@ -10,7 +10,7 @@ from harness.kafka import TOPICS
 from harness.wait import wait_until
 from journal import Journal
 from proxy import Proxy
-from traffic import Load, Traffic
+from traffic import Devices, Load, Traffic
 
 MESSAGES = "pulse_writer_messages_total"
 
@@ -70,6 +70,15 @@ class World:
         made.start()
         return made
 
+    def devices(self, **how):
+        """Over HTTP, through an edge of the scenario's own."""
+        made = Devices(self.stack, self.journal, self.tenant, **how)
+        if not any(p.name == "ingest" for p in self.stack.processes):
+            self.stack.start("ingest")  # it knows the devices' key
+        self.loads.append(made)
+        made.start()
+        return made
+
     # --- looking on --------------------------------------------------------
 
     def ends(self):
@@ -124,6 +133,8 @@ class World:
     def close(self):
         for load in self.loads:
             load.ending.set()
+            load.join(30)
+        self.traffic.abandon()
         try:
             self.stack.close()
         finally:
