@@ -58,6 +58,27 @@ def test_wrong_clocks(world):
     world.finish()
 
 
+def test_beyond_the_late_limit(world):
+    """Eight days: what is older is a dead letter that says so, and spoils
+    nothing. The good ones keep away from the limit by more than a run takes."""
+    world.writer()
+    limit = world.stack.db.value(
+        "SELECT (extract(epoch FROM store.late_limit()) * 1000000)::int8")
+    now, minute = now_us(), HOUR // 60
+    for i in range(60):
+        # A minute beyond and thirty years; ten minutes on this side.
+        for shift, reasons in ((limit + minute, ("too_late",)),
+                               (limit - 10 * minute, ()),
+                               (30 * 365 * DAY, ("too_late",)), (0, ())):
+            host = f"h{world.chance.randrange(4)}"
+            world.traffic.send("Metric", metric(
+                "late", float(i), now - shift + i, world.tenant, host=host),
+                reasons)
+            world.traffic.send("Telemetry", telemetry(
+                host, now - shift + i, world.tenant, seq=i, temp=1.0), reasons)
+    world.finish()
+
+
 def test_sequence_numbers_wrap(world):
     """seq is the device's own affair: order and repeats go by time."""
     world.writer()
