@@ -106,6 +106,8 @@ INSERT INTO expected VALUES
     ('pulse_app', 'system_metrics_latest', 'SELECT', ''),
     ('pulse_app', 'system_metrics_recent', 'SELECT', ''),
 
+    ('pulse_api', 'metrics', 'INSERT', ''),
+    ('pulse_api', 'telemetry', 'INSERT', ''),
     ('pulse_api', 'tenants', 'SELECT', ''),
     ('pulse_api', 'api_keys', 'SELECT', 'created_at description device_id expires_at key_id last_used_at revoked_at scopes tenant_id'),
     ('pulse_api', 'api_keys', 'INSERT', ''),
@@ -202,7 +204,7 @@ SELECT is_empty('SELECT oid::regprocedure FROM pg_proc WHERE proowner = ''pulse_
 SELECT set_eq('SELECT proname::text FROM pg_proc WHERE proowner = ''pulse_owner''::regrole AND prosecdef',
     ARRAY['current_tenant', 'api_key_find', 'writer_horizons', 'series_ids', 'late_limit', 'rollup_filled', 'rollup_enter', 'rollup_mark',
           'rollup_advance', 'rollup_fill', 'rollup_behind', 'check_retention_days', 'policies_apply', 'settings_change',
-          'retention_run', 'lifecycle_rows', 'outbox_prune'], 'functions that act as the owner');
+          'retention_run', 'lifecycle_rows', 'metrics_insert', 'telemetry_insert', 'outbox_prune'], 'functions that act as the owner');
 
 -- Row security: on and forced on every ordinary table that is not the
 -- pipeline's own, with the owner's policy, and a policy for each granted right.
