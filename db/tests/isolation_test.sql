@@ -62,7 +62,7 @@ FROM unnest(ARRAY['pulse_api', 'grafana_b', 'pulse_ingest']) login,
 SELECT cmp_ok((SELECT count(*) FROM show_chunks('store.samples')), '>=', 1::bigint, '(there was a chunk to try)');
 SELECT is(tests.touched(login, 'a', format('INSERT INTO %s DEFAULT VALUES', rel)), '42501', format('%s cannot write %s', login, rel))
 FROM unnest(ARRAY['pulse_api', 'grafana_b']) login,
-     unnest(ARRAY['series', 'telemetry', 'metrics', 'raw_events', 'system_metrics', 'metrics_1min', 'metrics_latest']) rel
+     unnest(ARRAY['series', 'telemetry', 'metrics', 'raw_events', 'system_metrics']) rel
 WHERE (login, rel) NOT IN (('pulse_api', 'telemetry'), ('pulse_api', 'metrics')); -- see backfill_test
 
 -- Ordinary tables, for the api.
