@@ -41,7 +41,7 @@ CREATE VIEW store.maintenance AS
            (extract(epoch FROM s.last_run_duration) * 1000)::bigint,
            CASE WHEN s.job_status = 'Running' OR NOT isfinite(s.next_start) THEN 0
                 ELSE extract(epoch FROM greatest(now() - s.next_start, interval '0')) END::double precision,
-           coalesce(s.total_failures, 0), ''
+           CASE WHEN s.last_run_status = 'Failed' THEN s.total_failures ELSE 0 END, ''
     FROM timescaledb_information.jobs j
     JOIN timescaledb_information.job_stats s USING (job_id)
     WHERE j.proc_name LIKE 'policy\_%' AND j.hypertable_name IS NOT NULL;
@@ -52,7 +52,7 @@ COMMENT ON COLUMN store.maintenance.outcome IS 'Of the last run: running, done o
 COMMENT ON COLUMN store.maintenance.started_at IS 'Begin of the last run, UTC; NULL: none yet';
 COMMENT ON COLUMN store.maintenance.duration_ms IS 'How long the last finished run took, milliseconds; NULL: none yet';
 COMMENT ON COLUMN store.maintenance.late_seconds IS 'How long ago the next run should have been done (a policy: begun), seconds; 0: on time';
-COMMENT ON COLUMN store.maintenance.failures IS 'Failed runs: of a job since its last success, of a policy ever';
+COMMENT ON COLUMN store.maintenance.failures IS 'Failed runs since the last success, of a policy that failed last: ever; 0: it is well';
 COMMENT ON COLUMN store.maintenance.detail IS 'What the last run did, or why it failed';
 
 -- What notifications ended is told by their incident; the rows only grow.

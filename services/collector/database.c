@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/collector/database.h"
 
-/* "pulse" in ASCII; whoever holds it leads. */
-#define LEADER_LOCK "482905421669" /* 0x70756c7365 */
+/* Whoever holds it leads. The first is "pulse" in ASCII, 0x70756c7365; 20517
+ * are the schema's own locks (migrations 1, rollups 2 and 3). */
+static const char *const leader_locks[] = {
+    [LEADER_ROUNDS] = "select pg_try_advisory_lock(482905421669)",
+    [LEADER_MAINTENANCE] = "select pg_try_advisory_lock(20517, 4)",
+};
 
-bool leader_take(struct pg *pg, uint64_t *generation, struct err *err)
+bool leader_take(struct pg *pg, enum leader of, uint64_t *generation,
+                 struct err *err)
 {
     /* A session takes the same lock again and again; once is enough. */
     if (pg_connected(pg) && *generation == pg_generation(pg))
@@ -12,8 +17,7 @@ bool leader_take(struct pg *pg, uint64_t *generation, struct err *err)
     *generation = 0;
     if (!pg_connect(pg, err))
         return false;
-    AUTO(pg_result) r =
-        pg_run(pg, "select pg_try_advisory_lock(" LEADER_LOCK ")", NULL, err);
+    AUTO(pg_result) r = pg_run(pg, leader_locks[of], NULL, err);
     if (!r || !pg_get_bool(r, 0, 0))
         return false;
     *generation = pg_generation(pg);
@@ -69,9 +73,45 @@ static bool chunks_measure(struct pg *pg, struct samples *out, struct err *err)
     return true;
 }
 
+/* From the tables, so that a job that nobody runs shows too. */
+static bool maintenance_measure(struct pg *pg, struct samples *out,
+                                struct err *err)
+{
+    AUTO(pg_result) r =
+        pg_run(pg, "select name, run_by, late_seconds from store.maintenance",
+               NULL, err);
+    if (!r)
+        return false;
+    for (int i = 0; i < pg_rows(r); i++) {
+        const struct label labels[] = {{STR("job"), pg_get_str(r, i, 0)},
+                                       {STR("run_by"), pg_get_str(r, i, 1)}};
+        samples_add(out, STR("postgres"), STR("maintenance_late_seconds"),
+                    pg_get_f64(r, i, 2), labels, ARRAY_LEN(labels));
+    }
+    return true;
+}
+
+static bool rollups_measure(struct pg *pg, struct samples *out, struct err *err)
+{
+    AUTO(pg_result) r =
+        pg_run(pg,
+               "select level, extract(epoch from now() - filled)::float8"
+               " from store.rollup_watermark",
+               NULL, err);
+    if (!r)
+        return false;
+    for (int i = 0; i < pg_rows(r); i++) {
+        const struct label level = {STR("level"), pg_get_str(r, i, 0)};
+        samples_add(out, STR("postgres"), STR("rollup_behind_seconds"),
+                    pg_get_f64(r, i, 1), &level, 1);
+    }
+    return true;
+}
+
 bool database_measure(struct pg *pg, struct samples *out, struct err *err)
 {
-    return totals_measure(pg, out, err) && chunks_measure(pg, out, err);
+    return totals_measure(pg, out, err) && chunks_measure(pg, out, err) &&
+           maintenance_measure(pg, out, err) && rollups_measure(pg, out, err);
 }
 
 bool database_write(struct pg *pg, struct pgcopy *copy,

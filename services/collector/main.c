@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The collector: watches everything else, once every few seconds. */
+/* The collector: watches everything else, once every few seconds, and keeps the
+ * store in order. */
 #include "common/log.h"
 #include "common/service.h"
+#include "services/collector/maintenance.h"
 #include "services/collector/round.h"
 
 static int collector_run(const struct collector_settings *settings)
@@ -18,6 +20,10 @@ static int collector_run(const struct collector_settings *settings)
         log_error("start_failed", LOG_ERR(&err));
         return 1;
     }
+    /* Ends, job and all, when service_run is through. */
+    AUTO(maintenance) maintenance = NULL;
+    if (settings->maintenance)
+        maintenance = maintenance_new(settings, service_metrics(service));
     service_on_drain(service, rounds_drain, rounds);
     return service_run(service);
 }

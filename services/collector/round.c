@@ -67,7 +67,8 @@ static void round_count(struct rounds *r)
 static bool round_run(struct rounds *r, struct err *err)
 {
     int64_t time_us = clock_wall_us();
-    if (!leader_take(r->pg, &r->leading, err) || !round_measure(r, err) ||
+    if (!leader_take(r->pg, LEADER_ROUNDS, &r->leading, err) ||
+        !round_measure(r, err) ||
         !database_write(r->pg, &r->copy, &r->samples, time_us, err))
         return false;
     if (r->publisher)

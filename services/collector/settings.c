@@ -48,6 +48,44 @@ static const struct conf_item items[] = {
      .fallback = "on",
      .help = "Also produce the readings to pulse.metrics for tenant pulse, so "
              "that alert rules can watch Pulse itself."},
+    {.name = "PULSE_COLLECTOR_MAINTENANCE",
+     .type = CONF_BOOL,
+     .offset = AT(maintenance),
+     .fallback = "on",
+     .help = "Run the maintenance jobs: rollups, retention, old "
+             "notifications. Of several collectors one does; without any the "
+             "store grows for ever."},
+    {.name = "PULSE_COLLECTOR_ROLLUP_INTERVAL",
+     .type = CONF_DURATION,
+     .offset = AT(rollup_interval_ms),
+     .fallback = "1m",
+     .min = 1000,
+     .max = 3600000,
+     .help = "Time between two runs of the job that fills the rollups "
+             "(apache edition of TimescaleDB; the other has policies)."},
+    {.name = "PULSE_COLLECTOR_RETENTION_INTERVAL",
+     .type = CONF_DURATION,
+     .offset = AT(retention_interval_ms),
+     .fallback = "1h",
+     .min = 1000,
+     .max = 86400000,
+     .help = "Time between two runs of the jobs that delete what is past its "
+             "retention."},
+    {.name = "PULSE_COLLECTOR_OUTBOX_RETENTION",
+     .type = CONF_DURATION,
+     .offset = AT(outbox_retention_ms),
+     .fallback = "90d",
+     .min = 86400000,
+     .max = 315360000000,
+     .help = "Age at which finished notifications and their attempts are "
+             "deleted, unless their incident is still open."},
+    {.name = "PULSE_COLLECTOR_JOB_TIMEOUT",
+     .type = CONF_DURATION,
+     .offset = AT(job_timeout_ms),
+     .fallback = "10m",
+     .min = 1000,
+     .max = 86400000,
+     .help = "Longest time one statement of a maintenance job may take."},
 };
 
 static bool check(struct err *err)

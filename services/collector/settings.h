@@ -16,6 +16,11 @@ struct collector_settings {
     int64_t timeout_ms; /* of each question asked */
     int64_t series_max; /* per target */
     bool publish;       /* to Kafka too */
+    bool maintenance;   /* run the jobs */
+    int64_t rollup_interval_ms;
+    int64_t retention_interval_ms; /* of outbox too */
+    int64_t outbox_retention_ms;
+    int64_t job_timeout_ms; /* of one statement of a job */
 };
 
 /* Filled by conf_main. */
