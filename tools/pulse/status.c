@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status: services, lag, rows per second, incidents, dead letters, webhooks. */
+/* status: services, lag, rows per second, incidents, dead letters, webhooks,
+ * maintenance. */
 #include "tools/pulse/status.h"
 
 #include <stdio.h>
@@ -91,7 +92,8 @@ static bool tables_read(struct status *s, struct pg *pg, struct err *err)
                        "select status, count(*) from alert_notifications"
                        " where created_at > now() - interval '1 day'"
                        " group by status order by 2 desc",
-                       &s->deliveries, &unused, err);
+                       &s->deliveries, &unused, err) &&
+           status_jobs_read(s, pg, err);
 }
 
 /* Evaluator: Kafka's end, as the writer's ledger has it, less its offset. */

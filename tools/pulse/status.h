@@ -28,6 +28,15 @@ struct status_counts {
     size_t count;
 };
 
+/* A maintenance job of the collector, or a policy of TimescaleDB. */
+enum { STATUS_JOBS_MAX = 32 };
+struct status_job {
+    char name[STATUS_TEXT_MAX];
+    char outcome[16]; /* running, done or failed */
+    int64_t late_s, failures;
+    char detail[2 * STATUS_TEXT_MAX];
+};
+
 struct status {
     struct status_service services[TARGETS_MAX];
     size_t service_count;
@@ -40,10 +49,18 @@ struct status {
     struct status_counts dead_letters; /* last hour, by reason, most first */
     int64_t dead_letters_sum;
     struct status_counts deliveries; /* last 24 h, by status */
+    struct status_job jobs[STATUS_JOBS_MAX];
+    size_t job_count;
+    char compression[STATUS_TEXT_MAX]; /* available, or why not */
 };
 
 bool status_good(const struct status *s); /* nothing is down */
 void status_text(const struct status *s, struct buf *out);
 void status_json(const struct status *s, struct buf *out);
+
+bool status_jobs_read(struct status *s, struct pg *pg, struct err *err)
+    MUST_USE;
+void status_jobs_text(const struct status *s, struct buf *out);
+void status_jobs_json(const struct status *s, struct buf *out);
 
 #endif

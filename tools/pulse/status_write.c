@@ -96,6 +96,7 @@ void status_text(const struct status *s, struct buf *out)
         return;
     flows_text(s, out);
     database_text(s, out);
+    status_jobs_text(s, out);
 }
 
 static void json_text(struct buf *out, const char *key, const char *text)
@@ -170,6 +171,7 @@ void status_json(const struct status *s, struct buf *out)
         number_json(out, "dead_letters_last_hour", s->dead_letters_sum);
         counts_json(out, "dead_letters_by_reason", &s->dead_letters);
         counts_json(out, "webhooks_last_day", &s->deliveries);
+        status_jobs_json(s, out);
     }
     buf_add_text(out, "}\n");
 }
