@@ -54,6 +54,7 @@ DECLARE
     l store.rollup_levels;
     h record;
     relation regclass;
+    job integer;
 BEGIN
     IF current_setting('timescaledb.license', true) IS DISTINCT FROM 'timescale' THEN
         RETURN;
@@ -89,10 +90,14 @@ BEGIN
         -- A refresh over raw data that is gone would erase good rollups. Days
         -- are made from hours, which stay: their windows may reach further, so
         -- that a policy run once a day misses no late reading.
-        PERFORM public.add_continuous_aggregate_policy(relation,
+        job := public.add_continuous_aggregate_policy(relation,
             start_offset => s.late_limit + CASE WHEN l.width < interval '1 day' THEN interval '1 day' ELSE interval '3 days' END,
             end_offset => greatest(interval '2 minutes', l.width / 6),
             schedule_interval => l.width);
+        -- By default ten buckets are a transaction: of minutes a thousand, and
+        -- most of a minute's work, at each turn. (Not a parameter everywhere.)
+        PERFORM public.alter_job(job, config => j.config || '{"buckets_per_batch": 1440}')
+        FROM timescaledb_information.jobs j WHERE j.job_id = job;
         IF l.nth = 1 THEN
             PERFORM public.remove_retention_policy(relation, if_exists => true);
             PERFORM public.add_retention_policy(relation, drop_after => s.minute_retention);
