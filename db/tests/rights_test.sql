@@ -193,6 +193,7 @@ SELECT set_eq(
              ('late_limit', 'pulse_ingest'), ('late_limit', 'pulse_writer'), ('late_limit', 'pulse_evaluator'),
              ('late_limit', 'pulse_api'), ('late_limit', 'pulse_collector'), ('late_limit', 'pulse_operator'),
              ('rollup_filled', 'pulse_app'), ('rollup_filled', 'pulse_operator'), ('rollup_filled', 'pulse_collector'),
+             ('writer_horizons', 'pulse_writer'),
              ('rollup_enter', 'pulse_writer'), ('rollup_mark', 'pulse_writer'), ('rollup_advance', 'pulse_collector'),
              ('rollup_fill', 'pulse_collector'), ('rollup_behind', 'pulse_collector'),
              ('retention_run', 'pulse_collector'), ('lifecycle_rows', 'pulse_collector'), ('lifecycle_rows', 'pulse_operator'),
@@ -201,7 +202,7 @@ SELECT set_eq(
 SELECT is_empty('SELECT oid::regprocedure FROM pg_proc WHERE proowner = ''pulse_owner''::regrole
                  AND proconfig[1] IS DISTINCT FROM ''search_path=pg_catalog, pg_temp''', 'every function has a fixed search_path');
 SELECT set_eq('SELECT proname::text FROM pg_proc WHERE proowner = ''pulse_owner''::regrole AND prosecdef',
-    ARRAY['current_tenant', 'api_key_find', 'series_ids', 'late_limit', 'rollup_filled', 'rollup_enter', 'rollup_mark',
+    ARRAY['current_tenant', 'api_key_find', 'writer_horizons', 'series_ids', 'late_limit', 'rollup_filled', 'rollup_enter', 'rollup_mark',
           'rollup_advance', 'rollup_fill', 'rollup_behind', 'check_retention_days', 'policies_apply', 'settings_change',
           'retention_run', 'lifecycle_rows', 'metrics_insert', 'telemetry_insert', 'outbox_prune'], 'functions that act as the owner');
 

@@ -10,12 +10,14 @@ enum row_path {
     ROW_SKIP,   /* not in this attempt */
     ROW_DIRECT, /* newer than all of its kind: COPY into the table */
     ROW_STAGED, /* may be there already: through the staging table */
+    ROW_AGED,   /* its chunk may be compressed: staged, in small pieces */
 };
 
 enum row_fault {
     FAULT_NONE,
     FAULT_LIMIT, /* its series is over the tenant's limit */
     FAULT_VALUE, /* the database cannot hold it */
+    FAULT_LATE,  /* older than the late limit */
 };
 
 struct row {
@@ -25,7 +27,7 @@ struct row {
     enum row_path path;
     enum row_fault fault; /* it stays out; its message is told if it decides */
     bool decides;         /* its verdict is its message's */
-    bool inserted;        /* of the staged: by this transaction */
+    bool inserted;        /* of the staged and aged: by this transaction */
 };
 
 struct sample_row {
@@ -58,6 +60,12 @@ void *rows_add(struct rows *r); /* zeroed; valid until the next rows_add */
 static inline struct row *rows_at(const struct rows *r, size_t i)
 {
     return (struct row *)(void *)(r->base + i * r->stride);
+}
+
+/* By the transaction at hand, once the rows of its table are written. */
+static inline bool row_was_inserted(const struct row *row)
+{
+    return row->path == ROW_DIRECT || row->inserted;
 }
 
 #endif

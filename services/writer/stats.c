@@ -4,7 +4,8 @@
 static const char *const tables[STATS_TABLES] = {"telemetry", "samples",
                                                  "raw_events"};
 static const char *const verdicts[STATS_VERDICTS] = {
-    "stored", "duplicate", "conflict", "series_limit", "unstorable"};
+    "stored",       "duplicate",  "conflict",
+    "series_limit", "unstorable", "too_late"};
 
 static void init_rows(struct stats *s, struct metrics *m)
 {
@@ -13,6 +14,11 @@ static void init_rows(struct stats *s, struct metrics *m)
             metrics_counter(m, "pulse_writer_staged_rows_total",
                             "Rows written through the staging table.", "table",
                             tables[t], NULL);
+        s->aged[t] =
+            metrics_counter(m, "pulse_writer_aged_rows_total",
+                            "Rows old enough for a compressed chunk, written"
+                            " through the staging table in small pieces.",
+                            "table", tables[t], NULL);
         for (int v = 0; v < STATS_VERDICTS; v++)
             s->rows[t][v] = metrics_counter(
                 m, "pulse_writer_rows_total",
@@ -59,6 +65,12 @@ void stats_init(struct stats *s, struct metrics *m)
                                  "Messages of pulse.deadletter stored.", NULL);
     s->gap = metrics_counter(m, "pulse_writer_gap_offsets_total",
                              "Offsets the log did not have.", NULL);
+    s->late_rows = metrics_counter(
+        m, "pulse_writer_late_rows_total",
+        "Samples stored that were older than what is rolled up.", NULL);
+    s->marks = metrics_counter(
+        m, "pulse_writer_rollup_marks_total",
+        "Minutes of a series marked to be rolled up again.", NULL);
     s->lost =
         metrics_counter(m, "pulse_writer_claims_lost_total",
                         "Slices dropped: another writer has the claim.", NULL);

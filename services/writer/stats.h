@@ -12,13 +12,15 @@ enum stats_verdict {
     AS_CONFLICT,
     AS_REFUSED, /* the tenant's series limit */
     AS_POISON,  /* the database cannot hold it */
+    AS_LATE,    /* older than the late limit */
     STATS_VERDICTS,
 };
 
 struct stats {
     struct metrics *metrics;
     struct counter *rows[STATS_TABLES][STATS_VERDICTS];
-    struct counter *staged[STATS_TABLES];
+    struct counter *staged[STATS_TABLES], *aged[STATS_TABLES];
+    struct counter *late_rows, *marks;
     struct counter *messages, *letters, *gap;
     struct counter *batches, *redone, *failed, *lost;
     struct counter *series_hits, *series_misses;

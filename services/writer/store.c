@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/writer/store.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/pulse/topology.h"
+#include "services/writer/horizon.h"
 #include "services/writer/ledger.h"
 #include "services/writer/letters.h"
+#include "services/writer/marks.h"
 #include "services/writer/table.h"
 
-enum { JOBS = 3, ATTEMPTS_MAX = 5 };
+enum { JOBS = 3, ATTEMPTS_MAX = 10 };
 
 struct store {
     struct pg *pg;
@@ -20,6 +23,8 @@ struct store {
     struct seen *series_seen, *devices_seen;
     struct pgcopy copy;
     uint64_t prepared; /* the pg_generation that has the staging tables */
+    struct horizon horizon;
+    struct marks marks;          /* of the last attempt */
     struct table_job jobs[JOBS]; /* of the batch being written, in order */
     struct table_job *at;        /* the one at work; NULL: none */
     struct claim_move *moves;
@@ -54,10 +59,19 @@ static const struct table *const tables[JOBS] = {
     &telemetry_table, /* first: samples follow its verdicts */
     &samples_table, &events_table};
 
+/* Where there is such a limit: what a piece of aged rows can need at most, see
+ * table.h. What needs more is split, see remedy. */
+static const char allow_sql[] =
+    "SELECT set_config(name, '1000000', false) FROM pg_settings"
+    " WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'";
+static_assert(PIECE_ROWS * 1000 == 1000000, "allow_sql says it");
+
 static bool prepare(struct store *s, struct err *err)
 {
     if (s->prepared == pg_generation(s->pg))
         return true;
+    if (!pg_script(s->pg, allow_sql, err))
+        return false;
     for (int i = 0; i < JOBS; i++)
         if (!pg_script(s->pg, tables[i]->create, err))
             return false;
@@ -78,7 +92,7 @@ static bool number_samples(struct store *s, struct batch *b, struct err *err)
         struct sample_row *sample = (struct sample_row *)row;
         sample->series_id = series_number(b->series, sample->series_id);
         row->seen_key = (uint64_t)sample->series_id;
-        if (sample->series_id != 0)
+        if (sample->series_id != 0 || row->fault != FAULT_NONE)
             continue;
         row->fault = FAULT_LIMIT;
         if (row->decides)
@@ -92,13 +106,16 @@ static void jobs_init(struct store *s, struct batch *b)
 {
     struct rows *rows[JOBS] = {&b->telemetry, &b->samples, &b->events};
     struct seen *seen[JOBS] = {s->devices_seen, s->series_seen, NULL};
+    int64_t aged_us = horizon_compressed_us(&s->horizon);
     for (int i = 0; i < JOBS; i++) {
         s->jobs[i] = (struct table_job){.table = tables[i],
                                         .batch = b,
                                         .rows = rows[i],
                                         .seen = seen[i],
                                         .pg = s->pg,
-                                        .copy = &s->copy};
+                                        .copy = &s->copy,
+                                        .aged_us = aged_us,
+                                        .piece = PIECE_ROWS};
         table_sort(&s->jobs[i]);
     }
 }
@@ -158,16 +175,28 @@ static bool attempt(struct store *s, struct batch *b, bool all_staged,
     batch_rewind(b);
     return pg_begin(s->pg, err) && advance(s, b, err) &&
            write_tables(s, all_staged, err) && letters_write(b, s->pg, err) &&
-           ledger_write(b, s->claims, s->pg, err) && commit(s, err);
+           ledger_write(b, s->claims, s->pg, err) &&
+           marks_write(b, s->pg, &s->marks, err) && commit(s, err);
+}
+
+static void note_redone(struct store *s, const struct err *err)
+{
+    counter_add(s->stats->redone, 1);
+    log_info("batch_redone", LOG_ERR(err));
 }
 
 /* After a failed attempt, rolled back: true if another one makes sense. */
 static bool remedy(struct store *s, bool *all_staged, struct err *err)
 {
-    if (err->kind != ERR_INPUT || s->at == NULL)
+    if (s->at == NULL)
         return false;
-    counter_add(s->stats->redone, 1);
-    log_info("batch_redone", LOG_ERR(err));
+    if (table_is_too_much(s->pg)) {
+        note_redone(s, err);
+        return table_shrink(s->at);
+    }
+    if (err->kind != ERR_INPUT)
+        return false;
+    note_redone(s, err);
     if (strcmp(pg_sqlstate(s->pg), "23505") == 0 && !*all_staged) {
         *all_staged = true; /* memory was wrong: see seen.h */
         return true;
@@ -222,6 +251,8 @@ static void observe(struct store *s, const struct batch *b)
         histogram_observe(s->stats->lag_seconds,
                           (double)(clock_wall_us() - oldest_us) / 1e6);
     counter_add(s->stats->gap, (uint64_t)gap);
+    counter_add(s->stats->late_rows, (uint64_t)s->marks.rows);
+    counter_add(s->stats->marks, (uint64_t)s->marks.buckets);
     counter_add(s->stats->messages, messages);
     counter_add(s->stats->batches, 1);
     histogram_observe(s->stats->batch_rows, (double)batch_rows(b));
@@ -231,7 +262,10 @@ static void observe(struct store *s, const struct batch *b)
 bool store_write(struct store *s, struct batch *b, struct err *err)
 {
     int64_t start_us = clock_mono_us();
-    if (!prepare(s, err) || !number_samples(s, b, err)) {
+    if (!prepare(s, err) || !horizon_ask(&s->horizon, s->pg, err))
+        return false;
+    horizon_judge(&s->horizon, b);
+    if (!number_samples(s, b, err)) {
         pg_rollback(s->pg);
         return false;
     }

@@ -29,6 +29,14 @@ static bool is_newer(const struct table_job *j, const struct row *row)
                       j->batch->slices[m->slice].assignment, row->time_us);
 }
 
+static enum row_path path_of(const struct table_job *j, const struct row *row,
+                             bool staged)
+{
+    if (row->time_us < j->aged_us)
+        return ROW_AGED;
+    return !staged && is_newer(j, row) ? ROW_DIRECT : ROW_STAGED;
+}
+
 /* Marks due rows; those of one key, which are neighbours, go together. */
 static void route(struct table_job *j, bool all_staged)
 {
@@ -40,10 +48,9 @@ static void route(struct table_job *j, bool all_staged)
         if (!is_due(j->batch, row))
             continue;
         bool again = last != NULL && j->table->same_key(last, row);
-        bool direct = !all_staged && !again && is_newer(j, row);
-        row->path = direct ? ROW_DIRECT : ROW_STAGED;
+        row->path = path_of(j, row, all_staged || again);
         if (again)
-            last->path = ROW_STAGED;
+            last->path = row->path;
         last = row;
     }
 }
@@ -79,6 +86,7 @@ static void judge(struct table_job *j, const struct row *row,
         break;
     case AS_REFUSED:
     case AS_POISON:
+    case AS_LATE:
     case STATS_VERDICTS:
         break;
     }
@@ -104,10 +112,14 @@ static bool copy_direct(struct table_job *j, struct err *err)
     return pgcopy_end(j->copy, NULL, err);
 }
 
-/* The rows marked path in [from, to). */
+/* Puts the rows in [from, to) that go this path, and no others, into the
+ * staging table. */
 static bool stage(struct table_job *j, size_t from, size_t to,
                   enum row_path path, struct err *err)
 {
+    if (j->used && !pg_do(j->pg, j->table->empty, NULL, NULL, err))
+        return false;
+    j->used = true;
     if (!pgcopy_begin(j->copy, j->pg, j->table->stage, err))
         return false;
     for (size_t i = from; i < to; i++) {
@@ -134,13 +146,15 @@ static bool insert_staged(struct table_job *j, struct err *err)
     return true;
 }
 
-static bool compare_staged(struct table_job *j, size_t staged, struct err *err)
+/* Those of [from, to) that were not inserted. */
+static bool compare_staged(struct table_job *j, size_t from, size_t to,
+                           enum row_path path, struct err *err)
 {
-    int32_t *left = arena_alloc(j->batch->arena, staged * sizeof *left);
+    int32_t *left = arena_alloc(j->batch->arena, (to - from) * sizeof *left);
     size_t count = 0;
-    for (size_t i = 0; i < j->rows->count; i++) {
+    for (size_t i = from; i < to; i++) {
         const struct row *row = rows_at(j->rows, i);
-        if (row->path == ROW_STAGED && !row->inserted)
+        if (row->path == path && !row->inserted)
             left[count++] = (int32_t)i;
     }
     if (count == 0)
@@ -157,23 +171,62 @@ static bool compare_staged(struct table_job *j, size_t staged, struct err *err)
     return true;
 }
 
+static bool write_piece(struct table_job *j, size_t from, size_t to,
+                        enum row_path path, struct err *err)
+{
+    return stage(j, from, to, path, err) && insert_staged(j, err) &&
+           compare_staged(j, from, to, path, err);
+}
+
 static bool write_staged(struct table_job *j, struct err *err)
 {
     size_t due = count_path(j, ROW_STAGED);
     j->staged = (int64_t)due;
-    return due == 0 || (stage(j, 0, j->rows->count, ROW_STAGED, err) &&
-                        insert_staged(j, err) && compare_staged(j, due, err));
+    return due == 0 || write_piece(j, 0, j->rows->count, ROW_STAGED, err);
+}
+
+static bool write_aged(struct table_job *j, struct err *err)
+{
+    size_t left = count_path(j, ROW_AGED), from = 0;
+    j->aged = (int64_t)left;
+    while (left > 0) {
+        size_t n = 0, to = from;
+        for (; to < j->rows->count && n < j->piece; to++)
+            n += rows_at(j->rows, to)->path == ROW_AGED;
+        if (!write_piece(j, from, to, ROW_AGED, err))
+            return false;
+        from = to;
+        left -= n;
+    }
+    return true;
+}
+
+bool table_shrink(struct table_job *j)
+{
+    if (j->aged_us == INT64_MAX && j->piece == 1)
+        return false;
+    if (j->aged_us == INT64_MAX)
+        j->piece = j->piece > 8 ? j->piece / 8 : 1;
+    j->aged_us = INT64_MAX;
+    return true;
 }
 
 bool table_write(struct table_job *j, bool all_staged, struct err *err)
 {
     memset(j->tally, 0, sizeof j->tally);
+    j->used = false;
     route(j, all_staged);
-    if (copy_direct(j, err) && write_staged(j, err))
+    if (copy_direct(j, err) && write_staged(j, err) && write_aged(j, err))
         return true;
     err_in(err, "%s", j->table->name);
     return false;
 }
+
+static const enum stats_verdict as_fault[] = {
+    [FAULT_LIMIT] = AS_REFUSED,
+    [FAULT_VALUE] = AS_POISON,
+    [FAULT_LATE] = AS_LATE,
+};
 
 void table_committed(struct table_job *j, struct stats *stats)
 {
@@ -185,14 +238,20 @@ void table_committed(struct table_job *j, struct stats *stats)
         if (row->path != ROW_SKIP && j->seen != NULL)
             seen_note(j->seen, row->seen_key, s->assignment, row->time_us);
         if (row->fault != FAULT_NONE && s->held)
-            j->tally[row->fault == FAULT_LIMIT ? AS_REFUSED : AS_POISON]++;
+            j->tally[as_fault[row->fault]]++;
     }
     for (int v = 0; v < STATS_VERDICTS; v++)
         counter_add(stats->rows[id][v], (uint64_t)j->tally[v]);
     counter_add(stats->staged[id], (uint64_t)j->staged);
+    counter_add(stats->aged[id], (uint64_t)j->aged);
 }
 
 /* ---- rows the database cannot hold ---- */
+
+bool table_is_too_much(const struct pg *pg)
+{
+    return strcmp(pg_sqlstate(pg), "53400") == 0;
+}
 
 /* Of the value, of a constraint, or too long for an index. */
 static bool is_row_fault(const struct pg *pg)
@@ -205,6 +264,7 @@ static bool is_row_fault(const struct pg *pg)
 /* Would the due rows in [from, to) go in? The work is rolled back. */
 static bool probe(struct table_job *j, size_t from, size_t to, struct err *err)
 {
+    j->used = false;
     bool ok = pg_begin(j->pg, err) && stage(j, from, to, ROW_STAGED, err) &&
               pg_do(j->pg, j->table->insert, NULL, NULL, err);
     pg_rollback(j->pg);
@@ -224,11 +284,13 @@ static bool bisect(struct table_job *j, size_t from, size_t to, struct err *err)
 {
     if (from == to || probe(j, from, to, err))
         return true;
-    if (err->kind != ERR_INPUT || !is_row_fault(j->pg))
+    bool refused = err->kind == ERR_INPUT && is_row_fault(j->pg);
+    if (!refused && !table_is_too_much(j->pg))
         return false;
     if (to - from == 1) {
-        poison(j, rows_at(j->rows, from), err);
-        return true;
+        if (refused)
+            poison(j, rows_at(j->rows, from), err);
+        return refused;
     }
     size_t middle = from + (to - from) / 2;
     return bisect(j, from, middle, err) && bisect(j, middle, to, err);
@@ -238,7 +300,7 @@ bool table_bisect(struct table_job *j, struct err *err)
 {
     for (size_t i = 0; i < j->rows->count; i++) {
         struct row *row = rows_at(j->rows, i);
-        if (row->path == ROW_DIRECT)
+        if (row->path != ROW_SKIP)
             row->path = ROW_STAGED;
     }
     return bisect(j, 0, j->rows->count, err);

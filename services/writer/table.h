@@ -7,6 +7,11 @@
  * and from there by INSERT … ON CONFLICT DO NOTHING, in the same transaction;
  * those that were not inserted are compared with what is there. Rows whose key
  * appears twice in the batch are all staged: the first is inserted.
+ *
+ * Into a compressed chunk (timescale edition) TimescaleDB checks a row against
+ * the compressed batch of its key, which it may have to decompress, up to
+ * 1,000 rows each and so many in one statement at most, then error 53400. So
+ * rows old enough to meet one are aged: they go last, in pieces of PIECE_ROWS.
  */
 #ifndef WRITER_TABLE_H
 #define WRITER_TABLE_H
@@ -16,11 +21,16 @@
 #include "services/writer/seen.h"
 #include "services/writer/stats.h"
 
+/* The session allows 1,000 times as many rows to be decompressed: see
+ * store.c. */
+enum { PIECE_ROWS = 1000 };
+
 struct table {
     enum stats_table id;
     const char *name;
     const char *create; /* the staging table of the session */
     const char *copy, *stage;
+    const char *empty;   /* the staging table */
     const char *insert;  /* staged rows; gives the n of those inserted */
     const char *compare; /* $1: n's; gives n and whether the same is there */
     int columns;         /* of copy; stage has n in front of them */
@@ -40,9 +50,17 @@ struct table_job {
     struct seen *seen; /* may be NULL: times of this table say nothing */
     struct pg *pg;
     struct pgcopy *copy;
-    int64_t tally[STATS_VERDICTS], staged; /* of the last attempt */
+    int64_t aged_us; /* rows before it are aged */
+    size_t piece;    /* most of them one statement inserts */
+    bool used;       /* the staging table, in this attempt */
+    int64_t tally[STATS_VERDICTS], staged, aged; /* of the last attempt */
 };
 
+/* The last statement would have decompressed too much. */
+bool table_is_too_much(const struct pg *pg);
+/* After that: all rows are aged now, or the pieces smaller. False: they
+ * are as small as can be. */
+bool table_shrink(struct table_job *j) MUST_USE;
 /* Once per batch, before the first attempt. */
 void table_sort(struct table_job *j);
 /* Writes the rows that are due, and sets the verdicts of messages whose row

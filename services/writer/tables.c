@@ -63,6 +63,7 @@ const struct table telemetry_table = {
     .copy = "COPY store.telemetry (time, tenant_id, device_id, site_id,"
             " msg_type, seq, metrics) FROM STDIN (FORMAT binary)",
     .stage = "COPY pg_temp.stage_telemetry FROM STDIN (FORMAT binary)",
+    .empty = "DELETE FROM pg_temp.stage_telemetry",
     .insert =
         "WITH made AS (INSERT INTO store.telemetry (time, tenant_id, device_id,"
         " site_id, msg_type, seq, metrics)"
@@ -124,6 +125,7 @@ const struct table samples_table = {
     .copy = "COPY store.samples (time, series_id, value) FROM STDIN"
             " (FORMAT binary)",
     .stage = "COPY pg_temp.stage_samples FROM STDIN (FORMAT binary)",
+    .empty = "DELETE FROM pg_temp.stage_samples",
     .insert = "WITH made AS (INSERT INTO store.samples (time, series_id, value)"
               " SELECT DISTINCT ON (series_id, time) time, series_id, value"
               " FROM pg_temp.stage_samples ORDER BY series_id, time, n"
@@ -186,6 +188,7 @@ const struct table events_table = {
     .copy = "COPY store.raw_events (id, tenant_id, topic, part, off, data,"
             " time) FROM STDIN (FORMAT binary)",
     .stage = "COPY pg_temp.stage_events FROM STDIN (FORMAT binary)",
+    .empty = "DELETE FROM pg_temp.stage_events",
     .insert =
         "WITH made AS (INSERT INTO store.raw_events (id, tenant_id, topic,"
         " part, off, data, time)"
