@@ -8,12 +8,13 @@
 CREATE FUNCTION tests.answer(login text, tenant text, query text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
+    me constant text := session_user; -- PGlite cannot RESET to it
     result text;
 BEGIN
     PERFORM set_config('app.tenant_id', tenant, true);
     EXECUTE format('SET LOCAL SESSION AUTHORIZATION %I', login);
     EXECUTE query INTO result;
-    RESET SESSION AUTHORIZATION;
+    EXECUTE format('SET LOCAL SESSION AUTHORIZATION %I', me);
     PERFORM set_config('app.tenant_id', '', true);
     RETURN result;
 EXCEPTION WHEN OTHERS THEN
@@ -25,13 +26,14 @@ $$;
 CREATE FUNCTION tests.touched(login text, tenant text, statement text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
+    me constant text := session_user;
     n bigint;
 BEGIN
     PERFORM set_config('app.tenant_id', tenant, true);
     EXECUTE format('SET LOCAL SESSION AUTHORIZATION %I', login);
     EXECUTE statement;
     GET DIAGNOSTICS n = ROW_COUNT;
-    RESET SESSION AUTHORIZATION;
+    EXECUTE format('SET LOCAL SESSION AUTHORIZATION %I', me);
     PERFORM set_config('app.tenant_id', '', true);
     RETURN n;
 EXCEPTION WHEN OTHERS THEN

@@ -66,6 +66,13 @@ export class Edition {
             fs.writeFileSync(kept, Buffer.from(await files.arrayBuffer()));
         }
         const edition = await Edition.#opened(new Blob([fs.readFileSync(kept)]));
+        // As initdb leaves it on a server.
+        await edition.exec('REVOKE ALL ON pg_largeobject FROM PUBLIC');
+        // A server preloads these.
+        const version = await edition.value(
+            `SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'`);
+        for (const part of ['timescaledb', 'timescaledb-tsl'])
+            await edition.exec(`LOAD '$libdir/${part}-${version}'`);
         await edition.exec('SET search_path = tests, public');
         return edition;
     }
@@ -74,6 +81,8 @@ export class Edition {
         const edition = new Edition(
             await start({ database: 'pulse', loadDataDir: files }));
         await edition.exec('SET client_min_messages = warning');
+        // Who we are by default it cannot go back to, unless it is said.
+        await edition.exec('SET SESSION AUTHORIZATION postgres');
         return edition;
     }
 

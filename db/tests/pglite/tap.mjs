@@ -36,7 +36,10 @@ function show(value) {
     return JSON.stringify(value, (key, v) => typeof v === 'bigint' ? `${v}` : v);
 }
 
-process.on('exit', (code) => {
-    if (code !== 0 && failed === 0)
-        console.log('# ended early');
+// PGlite's errors carry the whole statement and its own source.
+process.on('uncaughtException', (error) => {
+    console.log(`# ${error.stack?.split('\n').slice(0, 3).join('\n# ')}`);
+    if (error.where)
+        console.log(`# ${error.where.split('\n').join('\n# ')}`);
+    process.exit(1);
 });
