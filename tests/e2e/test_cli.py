@@ -412,6 +412,12 @@ def test_status_counts_incidents_letters_and_webhooks(stack):
         " ('ingest', 'invalid_time', '', now()),"
         " ('ingest', 'invalid_time', '', now()),"
         " ('writer', 'conflict', '', now())")
+    stack.db.execute(  # nobody has to look at these any more
+        "INSERT INTO dead_letters (stage, reason, payload, failed_at, status,"
+        " created_at) VALUES"
+        " ('writer', 'conflict', '', now(), 'redriven', now()),"
+        " ('writer', 'conflict', '', now(), 'dropped', now()),"
+        " ('writer', 'conflict', '', now(), 'new', now() - interval '2 d')")
     api = stack.start("api")
     address = api.admin.removeprefix("http://")
     done = stack.run("status", PULSE_TARGETS=f"api={address}")
@@ -419,7 +425,7 @@ def test_status_counts_incidents_letters_and_webhooks(stack):
     assert re.search(rf"^api +ready +{address}", done.stdout, re.MULTILINE)
     assert "Open incidents      1" in done.stdout
     assert "pump 7 is hot (critical)" in done.stdout
-    assert "3: invalid_time 2, conflict 1" in done.stdout
+    assert "Dead letters (24 h) 3 new: invalid_time 2, conflict 1\n" in done.stdout
     assert re.search(r"^Webhooks .*delivered 1", done.stdout, re.MULTILINE)
     assert len(done.stdout.splitlines()) < 40
     found = json.loads(
@@ -427,6 +433,7 @@ def test_status_counts_incidents_letters_and_webhooks(stack):
     assert found["good"] is True and found["incidents_open"] == 1
     assert found["dead_letters_by_reason"] == {"invalid_time": 2,
                                                "conflict": 1}
+    assert found["dead_letters_new_last_day"] == 3
     assert found["webhooks_last_day"] == {"delivered": 1}
     assert [t["topic"] for t in found["topics"]] == list(TOPICS)
     assert api.stop() == 0

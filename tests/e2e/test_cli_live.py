@@ -66,7 +66,7 @@ def test_from_a_key_to_a_balanced_ledger(stack):
     status = stack.run("status", "--json", PULSE_TARGETS=targets)
     assert status.returncode == 0, status.stdout
     found = json.loads(status.stdout)
-    assert found["dead_letters_last_hour"] == 1
+    assert found["dead_letters_new_last_day"] == 1
     assert {s["service"]: s["ready"] for s in found["services"]} == {
         "ingest": True, "writer": True, "api": True}
     assert all(t["writer_lag"] == 0 for t in found["topics"])

@@ -455,3 +455,62 @@ def test_kafka_away_changes_nothing(stack, pulse):
     assert stack.db.rows(
         "SELECT DISTINCT status, redrives, last_error FROM dead_letters"
         " WHERE tenant_id = 'away'") == [("new", 0, None)]
+
+
+def test_killed_before_the_mark_it_is_sent_again(stack, pulse):
+    """Kafka has acknowledged, the row is not marked: at least once sent, once
+    stored."""
+    ident = put_letter(stack, reading("killed"), datetime.now(UTC))
+    redrive = stack.program("redrive-killed",
+                            [BIN / "pulse", "deadletter", "redrive", ident])
+    with stack.db.connect() as c, c.transaction():
+        # Rows can be locked and read, but nothing can be marked.
+        c.execute("LOCK TABLE dead_letters IN SHARE MODE")
+        redrive.start()
+        wait_until(lambda: len(samples(stack, "killed")) == 1, 30,
+                   "its record is stored")
+        assert redrive.running()
+        redrive.kill()
+    row = wait_until(lambda: row_of(stack, ident), 10, "the row")
+    assert (row["status"], row["redrives"]) == ("new", 0)
+    assert pulse("redrive", ident).returncode == 0
+    row = row_of(stack, ident)
+    assert (row["status"], row["redrives"]) == ("redriven", 1)
+    balanced(stack)
+    assert len(samples(stack, "killed")) == 1
+
+
+def test_without_an_acknowledgement_it_stays_new(stack, pulse):
+    """Kafka falls silent while a page is being sent."""
+    idents = [put_letter(stack, reading(f"silent{i}"), datetime.now(UTC))
+              for i in range(3)]
+    redrive = stack.program("redrive-silent", [
+        BIN / "pulse", "deadletter", "redrive", *idents])
+    try:
+        with stack.db.connect() as c, c.transaction():
+            c.execute("SELECT FROM dead_letters WHERE id = %s FOR UPDATE",
+                      (idents[0],))
+            redrive.start()
+            wait_until(lambda: stack.db.value(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name"
+                " = 'pulse' AND wait_event_type = 'Lock'") == 1, 20,
+                "it waits for the row")
+            stack.kafka.process.pause()
+        assert redrive.wait(60) == 1
+    finally:
+        stack.kafka.process.resume()
+    assert "does not take them" in redrive.log_text()
+    assert "3 letters: 0 redriven (0 records), 3 not" in redrive.log_text()
+    for ident in idents:
+        row = row_of(stack, ident)
+        assert (row["status"], row["redrives"]) == ("new", 0)
+        assert row["last_error"].startswith("not_delivered: ")
+
+    def again():
+        done = pulse("redrive", *idents)
+        return done.returncode == 0
+    wait_until(again, 60, "Kafka answers again")
+    for i in range(3):
+        wait_until(lambda n=i: len(samples(stack, f"silent{n}")) == 1, 30,
+                   f"silent{i} is stored")
+    balanced(stack)

@@ -85,7 +85,8 @@ static bool tables_read(struct status *s, struct pg *pg, struct err *err)
     return incidents_read(s, pg, err) &&
            counts_read(pg,
                        "select reason, count(*) from dead_letters"
-                       " where created_at > now() - interval '1 hour'"
+                       " where created_at > now() - interval '1 day'"
+                       " and status = 'new'"
                        " group by reason order by 2 desc",
                        &s->dead_letters, &s->dead_letters_sum, err) &&
            counts_read(pg,

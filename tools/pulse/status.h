@@ -46,7 +46,7 @@ struct status {
     struct status_count
         incidents[STATUS_INCIDENTS_MAX]; /* newest; seconds open */
     size_t incident_count;
-    struct status_counts dead_letters; /* last hour, by reason, most first */
+    struct status_counts dead_letters; /* new in 24 h, by reason, most first */
     int64_t dead_letters_sum;
     struct status_counts deliveries; /* last 24 h, by status */
     struct status_job jobs[STATUS_JOBS_MAX];

@@ -78,7 +78,7 @@ static void database_text(const struct status *s, struct buf *out)
     for (size_t i = 0; i < s->incident_count; i++)
         buf_addf(out, "                    %s, for %" PRId64 " s\n",
                  s->incidents[i].name, s->incidents[i].count);
-    buf_addf(out, "Dead letters (1 h)  %" PRId64, s->dead_letters_sum);
+    buf_addf(out, "Dead letters (24 h) %" PRId64 " new", s->dead_letters_sum);
     if (s->dead_letters_sum) {
         buf_add_text(out, ": ");
         counts_text(&s->dead_letters, out);
@@ -168,7 +168,7 @@ void status_json(const struct status *s, struct buf *out)
     if (s->postgres.kind == ERR_NONE) {
         flows_json(s, out);
         number_json(out, "incidents_open", s->incidents_open);
-        number_json(out, "dead_letters_last_hour", s->dead_letters_sum);
+        number_json(out, "dead_letters_new_last_day", s->dead_letters_sum);
         counts_json(out, "dead_letters_by_reason", &s->dead_letters);
         counts_json(out, "webhooks_last_day", &s->deliveries);
         status_jobs_json(s, out);
