@@ -9,7 +9,7 @@ import time
 
 import pytest
 from harness.records import Injector, metric, now_us, telemetry
-from harness.wait import stays, wait_until
+from harness.wait import wait_until
 
 MESSAGES = "pulse_writer_messages_total"
 SETTINGS = {"PULSE_WRITER_SESSION_TIMEOUT": "6s"}
@@ -72,10 +72,6 @@ def stored(stack, device):
         " WHERE labels->>'device_id' = %s", (device,) * 3)[0]
 
 
-def claim_owners(stack):
-    return dict(stack.db.rows(
-        "SELECT owner, count(*) FROM store.consumer_offset GROUP BY owner"))
-
 
 class Load(threading.Thread):
     """Telemetry of a few devices in the background, each message counted."""
@@ -128,85 +124,9 @@ def test_sigterm_under_load_loses_nothing(stack, load):
     all_once(stack, load)
 
 
-def test_a_frozen_writer_inside_a_copy_changes_nothing(stack, load, inject):
-    """SIGSTOP between the first bytes of a COPY and its end, past the session
-    timeout. The other writer ends the frozen one's backend and takes over; the
-    batch of the zombie is gone, each of its messages is stored once."""
-    zombie = start(stack, PULSE_WRITER_OWNER="zombie")
-    zombie.wait_metric(MESSAGES, 100)
-    backend = freeze_inside_copy(stack, zombie)
-    heir = start(stack, ready=False, PULSE_WRITER_OWNER="heir")
-    wait_until(lambda: claim_owners(stack).get("heir") == 21, 60,
-               "the heir has all partitions")
-    assert heir.log_count("its backend was ended") >= 1
-    assert not stack.db.rows("SELECT FROM pg_stat_activity WHERE pid = %s",
-                             (backend,))
-    heir.wait_ready()
-    zombie.resume()
-    # It learns that it is out, and joins again as one of two.
-    wait_until(lambda: set(claim_owners(stack)) == {"heir", "zombie"}, 60,
-               "both share the partitions")
-    all_once(stack, load)
-    assert zombie.running()
 
 
-def freeze_inside_copy(stack, writer):
-    """SIGSTOPs the writer while its backend waits, inside a COPY, for bytes
-    that now never come; returns the backend's pid. A lock holds the COPY up
-    until the writer has stopped in it."""
-    for _ in range(20):
-        with stack.db.connect() as c, c.transaction():
-            c.execute("LOCK TABLE store.samples IN ACCESS EXCLUSIVE MODE")
-            backend = wait_until(lambda: copying(stack, "Lock"), 20,
-                                 "a COPY waits for the lock")
-            writer.pause()
-        try:
-            wait_until(lambda: copying(stack, "Client"), 3,
-                       "the COPY waits for its client")
-        except AssertionError:
-            writer.resume()
-        else:
-            return backend
-    raise AssertionError("the writer was never frozen inside a COPY")
 
-
-def copying(stack, waiting_for):
-    """Backend that waits so in a COPY of samples; None: there is none."""
-    found = stack.db.rows(
-        "SELECT pid FROM pg_stat_activity WHERE application_name ="
-        " 'pulse-writer' AND wait_event_type = %s AND query LIKE"
-        " 'COPY store.samples%%'", (waiting_for,))
-    return found[0][0] if found else None
-
-
-def test_a_frozen_writer_with_all_of_its_batch_sent(stack, inject):
-    """Frozen while nothing is open: its claims are stale when it wakes."""
-    zombie = start(stack, PULSE_WRITER_OWNER="zombie")
-    wait_until(lambda: claim_owners(stack).get("zombie") == 21, 30, "claimed")
-    zombie.pause()
-    start(stack, PULSE_WRITER_OWNER="heir")
-    wait_until(lambda: claim_owners(stack).get("heir") == 21, 60,
-               "the heir has all partitions")
-    t = now_us()
-    inject.send("Metric", *[metric("stale", 1.0, t + i) for i in range(100)])
-    inject.flush()
-    zombie.resume()
-    caught_up(stack)
-    assert stack.db.value(
-        "SELECT count(*) FROM store.samples JOIN store.series"
-        " USING (series_id) WHERE name = 'stale'") == 100
-
-
-def test_two_writers_share_and_inherit(stack, load):
-    first = start(stack, PULSE_WRITER_OWNER="one")
-    second = start(stack, PULSE_WRITER_OWNER="two")
-    wait_until(lambda: set(claim_owners(stack)) == {"one", "two"}, 60,
-               "both have partitions")
-    assert first.stop() == 0
-    wait_until(lambda: claim_owners(stack) == {"two": 21}, 30,
-               "the second inherits all")
-    assert second.running()
-    all_once(stack, load)
 
 
 @pytest.mark.timeout(240)
@@ -230,36 +150,7 @@ def test_sigterm_while_postgres_hangs(stack, inject):
     caught_up(stack)
 
 
-def test_postgres_down_for_30_seconds(stack, load):
-    writer = start(stack)
-    writer.wait_metric(MESSAGES, 300)
-    stack.postgres.stop()
-    wait_until(lambda: not writer.ready(), 10, "the writer is not ready")
-    stays(lambda: writer.running() and writer.alive(), 30,
-          "the writer waits", interval=1)
-    stack.postgres.start()
-    writer.wait_ready()
-    all_once(stack, load)
 
-
-def test_postgres_crashes_again_and_again(stack, load):
-    """Whatever the moment, a COMMIT of unknown outcome among them."""
-    writer = start(stack, PULSE_WRITER_BATCH_AGE="5ms")
-    for _ in range(5):
-        writer.wait_metric(MESSAGES, writer.metric(MESSAGES) + 200)
-        stack.postgres.kill()
-        stack.postgres.start()
-    all_once(stack, load)
-
-
-def test_backends_ended_in_mid_batch(stack, load):
-    writer = start(stack, PULSE_WRITER_BATCH_AGE="5ms")
-    for _ in range(15):
-        writer.wait_metric(MESSAGES, writer.metric(MESSAGES) + 1)
-        stack.db.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'pulse-writer'")
-    all_once(stack, load)
 
 
 def test_without_a_database_it_leaves_the_group_and_returns(stack, load):

@@ -14,8 +14,9 @@ MESSAGES = "pulse_writer_messages_total"
 
 def test_rebalance_storm(world):
     """Each of a few writers, at random: SIGTERM, kill -9, SIGSTOP for longer
-    than its session, and back again."""
-    world.load(400)
+    than its session, and back again. Half of the load comes over HTTP."""
+    world.load(300)
+    world.devices(rate=30)
     crowd = [world.writer() for _ in range(3)]
     deaths = dict.fromkeys(("left", "killed", "frozen", "nothing"), 0)
     end = time.monotonic() + (180 if world.long else 8)
