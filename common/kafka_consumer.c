@@ -310,6 +310,9 @@ static bool take_message(struct kafka_consumer *c, struct kafka_event *event)
     event->topic = topic_index(c, rd_kafka_topic_name(m->rkt));
     event->part = m->partition;
     event->offset = m->offset;
+    int64_t time_ms = rd_kafka_message_timestamp(m, NULL);
+    bool none = time_ms < 0 || time_ms > INT64_MAX / 1000;
+    event->time_us = none ? -1 : time_ms * 1000;
     event->key = (struct str){m->key, m->key_len};
     event->payload = (struct str){m->payload, m->len};
     return true;
@@ -453,6 +456,15 @@ bool kafka_consumer_seek(struct kafka_consumer *c,
                         assign_anew(c, l, err));
     rd_kafka_topic_partition_list_destroy(l);
     return ok;
+}
+
+int64_t kafka_consumer_end(const struct kafka_consumer *c, size_t topic,
+                           int32_t part)
+{
+    int64_t low, high;
+    rd_kafka_resp_err_t code = rd_kafka_get_watermark_offsets(
+        c->rk, c->topics[topic], part, &low, &high);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : -1;
 }
 
 bool kafka_consumer_up(const struct kafka_consumer *c)

@@ -44,6 +44,7 @@ struct kafka_event {
     size_t topic;
     int32_t part;
     int64_t offset;
+    int64_t time_us; /* the topic's timestamp, since 1970; < 0: it has none */
     struct str key, payload; /* p == NULL: a null payload (tombstone) */
     /* KAFKA_ASSIGN, KAFKA_REVOKE, KAFKA_GAP: at least one */
     const struct kafka_partition *parts;
@@ -86,6 +87,10 @@ bool kafka_consumer_resume(struct kafka_consumer *c,
 bool kafka_consumer_seek(struct kafka_consumer *c,
                          const struct kafka_partition *parts, size_t count,
                          struct err *err) MUST_USE;
+/* The partition's end (offset of its next message) as the last fetch told; -1:
+ * unknown. */
+int64_t kafka_consumer_end(const struct kafka_consumer *c, size_t topic,
+                           int32_t part);
 bool kafka_consumer_up(const struct kafka_consumer *c); /* a broker answers */
 /* Leave the group now (all partitions revoked); poll no more afterwards. */
 void kafka_consumer_leave(struct kafka_consumer *c);

@@ -72,6 +72,14 @@ size_t member_held(const struct member *m)
     return n;
 }
 
+int64_t member_behind(const struct member *m, const struct member_part *p)
+{
+    int64_t end = -1;
+    if (m->consumer != NULL && p->claimed)
+        end = kafka_consumer_end(m->consumer, p->topic, p->part);
+    return end > p->next ? end - p->next : 0;
+}
+
 struct member_part *member_at(struct member *m, size_t i)
 {
     return &m->parts[i];
@@ -392,11 +400,12 @@ struct member *member_new(const struct member_options *options,
     m->away_since_us = clock_mono_us();
     m->need_kafka = service_need(service, "kafka");
     m->need_postgres = service_need(service, "postgres");
-    m->pg = pg_new(&(struct pg_options){
-        .url = m->o.postgres_url,
-        .application = m->o.client_id,
-        .connect_timeout_ms = m->o.connect_timeout_ms,
-        .statement_timeout_ms = m->o.statement_timeout_ms});
+    m->pg = pg_new(
+        &(struct pg_options){.url = m->o.postgres_url,
+                             .application = m->o.client_id,
+                             .connect_timeout_ms = m->o.connect_timeout_ms,
+                             .statement_timeout_ms = m->o.statement_timeout_ms,
+                             .writes = true});
     m->claims = make_claims(&m->o);
     m->admin =
         kafka_admin_new(m->o.brokers, m->o.client_id, ADMIN_TIMEOUT_MS, err);

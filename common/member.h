@@ -110,6 +110,9 @@ struct claims *member_claims(struct member *m);
 bool member_has_database(const struct member *m);
 size_t member_count(const struct member *m); /* partitions assigned */
 size_t member_held(const struct member *m);  /* of those, claimed */
+/* Messages in the log that are not yet read, as far as known, of a claimed
+ * partition. */
+int64_t member_behind(const struct member *m, const struct member_part *p);
 /* Valid until the next callback. */
 struct member_part *member_at(struct member *m, size_t i);
 

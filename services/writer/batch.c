@@ -3,12 +3,14 @@
 
 #define XXH_INLINE_ALL
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
+#include "common/clock.h"
 #include "common/json.h"
-#include "common/pulse/topology.h"
+#include "services/writer/raw.h"
 
 enum {
     ARENA_BLOCK = 1024 * 1024,
@@ -17,12 +19,16 @@ enum {
 
 /* 1970 to 9999: what every part of Pulse can write as RFC 3339. */
 static const int64_t time_max_us = INT64_C(253402300799999999);
+/* As the edge allows it. */
+static const int64_t ahead_max_us = INT64_C(10) * 60 * 1000 * 1000;
 
 struct batch *batch_new(const struct batch_options *options, struct err *err)
 {
     AUTO(batch) b = xcalloc(1, sizeof *b);
     b->arena = arena_new(ARENA_BLOCK);
     b->series = options->series;
+    b->topics = options->topics;
+    b->raw_tenant = str_of(options->raw_tenant);
     b->telemetry_series = options->telemetry_series;
     rows_init(&b->telemetry, sizeof(struct telemetry_row));
     rows_init(&b->samples, sizeof(struct sample_row));
@@ -54,6 +60,11 @@ void batch_reset(struct batch *b)
     arena_reset(b->arena);
     b->slice_count = b->message_count = b->letter_count = 0;
     b->telemetry.count = b->samples.count = b->events.count = 0;
+}
+
+const char *batch_topic(const struct batch *b, const struct slice *s)
+{
+    return b->topics->names[s->topic];
 }
 
 bool batch_empty(const struct batch *b)
@@ -332,6 +343,31 @@ static void add_record(struct batch *b, struct message *m,
     }
 }
 
+/* A timestamp that is none, or far ahead (a chunk of its own that retention
+ * does not reach for long), is no use: now. */
+static int64_t raw_time(int64_t stamp_us)
+{
+    int64_t now_us = clock_wall_us();
+    bool usable = stamp_us > 0 && stamp_us < now_us + ahead_max_us;
+    return usable ? stamp_us : now_us;
+}
+
+/* Its place names it: read anew, it is a duplicate. */
+static void add_raw(struct batch *b, struct message *m,
+                    const struct slice *slice, const struct kafka_event *event)
+{
+    char id[300];
+    int n = snprintf(id, sizeof id, "%s/%d/%lld", batch_topic(b, slice),
+                     slice->part, (long long)event->offset);
+    m->tenant_id = b->raw_tenant;
+    struct event_row *out =
+        (struct event_row *)row_add(b, &b->events, raw_time(event->time_us));
+    out->id = arena_str(b->arena, (struct str){id, (size_t)n});
+    out->tenant_id = b->raw_tenant;
+    raw_json(m->payload, b->arena, &b->scratch);
+    out->data = arena_str(b->arena, buf_str(&b->scratch));
+}
+
 /* Which record belongs to which topic. */
 static const enum record_kind kinds[TOPIC_COUNT] = {
     [AT_METRICS] = RECORD_METRIC,
@@ -343,13 +379,15 @@ static const enum record_kind kinds[TOPIC_COUNT] = {
 void batch_add(struct batch *b, struct slice *slice,
                const struct kafka_event *event)
 {
-    assert(slice->topic < TOPIC_COUNT);
+    assert(slice->topic < b->topics->count);
     batch_gap(slice, event->offset);
     slice->next = event->offset + 1;
     struct message *m = message_add(b, slice, event);
     struct record r;
     struct err err;
-    if (event->payload.p == NULL)
+    if (slice->topic >= TOPIC_COUNT)
+        add_raw(b, m, slice, event);
+    else if (event->payload.p == NULL)
         batch_poison(b, m, "undecodable", "the message has no payload");
     else if (!record_decode(b->codec, m->payload, b->arena, &r, &err))
         batch_poison(b, m, "undecodable", err.text);

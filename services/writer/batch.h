@@ -8,6 +8,7 @@
 #include "common/pulse/record.h"
 #include "services/writer/rows.h"
 #include "services/writer/series.h"
+#include "services/writer/topics.h"
 
 enum verdict {
     VERDICT_NONE, /* not written yet */
@@ -44,6 +45,8 @@ struct batch {
     struct arena *arena;
     struct record_codec *codec;
     struct series *series;
+    const struct topics *topics;
+    struct str raw_tenant; /* whose the messages of raw topics are */
     bool telemetry_series; /* numeric fields become samples */
     struct slice *slices;
     size_t slice_count, slice_cap;
@@ -58,10 +61,12 @@ struct batch {
 
 struct batch_options {
     struct series *series;
+    const struct topics *topics;
+    const char *raw_tenant;
     bool telemetry_series;
 };
 
-/* Borrows options->series. NULL and *err (ERR_FATAL): the schemas are bad. */
+/* Borrows all of options. NULL and *err (ERR_FATAL): the schemas are bad. */
 struct batch *batch_new(const struct batch_options *options, struct err *err)
     MUST_USE;
 void batch_free(struct batch *b);
@@ -79,6 +84,8 @@ void batch_add(struct batch *b, struct slice *slice,
 /* offsets [slice->next, to) are not in the log. */
 void batch_gap(struct slice *slice, int64_t to);
 
+/* The slice's topic. */
+const char *batch_topic(const struct batch *b, const struct slice *s);
 bool batch_empty(const struct batch *b); /* nothing to commit */
 size_t batch_rows(const struct batch *b);
 size_t batch_bytes(const struct batch *b);

@@ -145,8 +145,8 @@ static bool make_member(struct intake *in, struct err *err)
             .group = GROUP_WRITER,
             .offsets = TABLE_CONSUMER_OFFSET,
             .owner = set->owner,
-            .topics = topic_names,
-            .topic_count = TOPIC_COUNT,
+            .topics = in->set->topics.names,
+            .topic_count = in->set->topics.count,
             .session_timeout_ms = set->session_timeout_ms,
             .max_poll_interval_ms = set->max_poll_interval_ms,
             .queue_bytes = set->queue_bytes,
@@ -162,6 +162,8 @@ static bool make_parts(struct intake *in, struct err *err)
     in->series = series_new((size_t)set->series_cache, &in->stats);
     in->batch = batch_new(
         &(struct batch_options){.series = in->series,
+                                .topics = &set->topics,
+                                .raw_tenant = set->raw_tenant,
                                 .telemetry_series = set->telemetry_series},
         err);
     if (in->batch == NULL || !make_member(in, err))

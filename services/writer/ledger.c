@@ -3,8 +3,6 @@
 
 #include <assert.h>
 
-#include "common/pulse/topology.h"
-
 /* One line per held slice. */
 struct lines {
     struct str *topics, *ids;
@@ -49,7 +47,7 @@ static size_t *lines_fill(struct lines *l, const struct batch *b,
         const struct claim *claim = claims_get(claims, s->topic, s->part);
         assert(claim != NULL);
         size_t at = line[i] = l->count++;
-        l->topics[at] = str_of(topic_names[s->topic]);
+        l->topics[at] = str_of(batch_topic(b, s));
         l->ids[at] = str_of(claim->topic_id);
         l->parts[at] = s->part;
         l->sums[VERDICT_NONE][at] = s->gap;

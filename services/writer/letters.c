@@ -3,7 +3,6 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/pulse/topology.h"
 
 /* The table has row-level security, which refuses COPY: hence unnest. */
 struct columns {
@@ -88,9 +87,11 @@ static struct dead_letter_record letter_of(const struct batch *b,
         .device_id = m->device_id,
         .reason = str_of(m->reason),
         .detail = printable(b->arena, m->detail),
-        .content_type = STR("application/avro"),
+        .content_type = s->topic < TOPIC_COUNT
+                            ? STR("application/avro")
+                            : STR("application/octet-stream"),
         .payload = m->payload,
-        .topic = str_of(topic_names[s->topic]),
+        .topic = str_of(batch_topic(b, s)),
         .part = s->part,
         .offset = m->offset,
         .received_at_us = m->received_at_us,
@@ -169,7 +170,7 @@ void letters_committed(const struct batch *b, struct stats *stats)
         const struct slice *s = &b->slices[m->slice];
         stats_dead(stats, m->reason);
         log_warn("dead_letter", LOG_S("reason", m->reason),
-                 LOG_S("topic", topic_names[s->topic]), LOG_I("part", s->part),
+                 LOG_S("topic", batch_topic(b, s)), LOG_I("part", s->part),
                  LOG_I("offset", m->offset));
     }
 }

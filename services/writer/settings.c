@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/writer/settings.h"
 
+#include <string.h>
+
 #include "common/pulse/topology.h"
 
 static struct writer_settings settings;
@@ -52,11 +54,39 @@ static const struct conf_item items[] = {
      .offset = AT(telemetry_series),
      .fallback = "on",
      .help = "Whether numeric fields of telemetry are stored as samples too."},
+    {.name = "PULSE_RAW_TOPICS",
+     .type = CONF_TEXT,
+     .offset = AT(raw_topics),
+     .fallback = "",
+     .help = "Further topics, separated by commas (at most 16), whose messages"
+             " are archived in raw_events as they are; the same for all"
+             " writers."},
+    {.name = "PULSE_RAW_TENANT",
+     .type = CONF_TEXT,
+     .offset = AT(raw_tenant),
+     .fallback = "",
+     .help = "Tenant who owns the messages of PULSE_RAW_TOPICS."},
 };
+
+static bool check_raw(struct err *err)
+{
+    topics_release(&settings.topics);
+    if (!topics_init(&settings.topics, settings.raw_topics, err)) {
+        err_in(err, "PULSE_RAW_TOPICS");
+        return false;
+    }
+    size_t n = strlen(settings.raw_tenant);
+    if (settings.topics.count == TOPIC_COUNT || (n > 0 && n < 64))
+        return true;
+    err_set(err, ERR_INPUT,
+            "PULSE_RAW_TENANT must name the tenant of PULSE_RAW_TOPICS");
+    return false;
+}
 
 static bool check(struct err *err)
 {
-    return settings_consumer_check(&settings.consumer, "WRITER", err);
+    return check_raw(err) &&
+           settings_consumer_check(&settings.consumer, "WRITER", err);
 }
 
 const struct conf_program *writer_program(void)

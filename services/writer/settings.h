@@ -4,6 +4,7 @@
 #define WRITER_SETTINGS_H
 
 #include "common/pulse/settings.h"
+#include "services/writer/topics.h"
 
 struct writer_settings {
     struct settings shared;
@@ -12,6 +13,8 @@ struct writer_settings {
     int64_t batch_rows, batch_bytes, batch_age_ms;
     int64_t series_cache, devices_seen;
     bool telemetry_series;
+    const char *raw_topics, *raw_tenant;
+    struct topics topics; /* of raw_topics */
 };
 
 /* Its settings are the process's one. */

@@ -7,7 +7,6 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/pulse/topology.h"
 #include "services/writer/horizon.h"
 #include "services/writer/ledger.h"
 #include "services/writer/letters.h"
@@ -228,7 +227,7 @@ static void drop_lost(struct store *s, const struct batch *b)
             continue;
         claims_drop(s->claims, slice->topic, slice->part);
         counter_add(s->stats->lost, 1);
-        log_warn("claim_lost", LOG_S("topic", topic_names[slice->topic]),
+        log_warn("claim_lost", LOG_S("topic", batch_topic(b, slice)),
                  LOG_I("part", slice->part));
     }
 }

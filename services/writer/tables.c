@@ -2,7 +2,6 @@
 /* The three hypertables the writer fills. Comparing goes row by row through
  * the unique index (a plain join could read the hypertable); a row that went
  * away meanwhile (retention) counts as the same. */
-#include "common/pulse/topology.h"
 #include "services/writer/table.h"
 
 static int cmp_i64(int64_t a, int64_t b)
@@ -171,7 +170,7 @@ static void event_put(struct pgcopy *c, const struct batch *b,
     const struct slice *s = &b->slices[m->slice];
     pgcopy_text(c, event(row)->id);
     pgcopy_text(c, event(row)->tenant_id);
-    pgcopy_text(c, str_of(topic_names[s->topic]));
+    pgcopy_text(c, str_of(batch_topic(b, s)));
     pgcopy_i32(c, s->part);
     pgcopy_i64(c, m->offset);
     pgcopy_jsonb(c, event(row)->data);

@@ -8,8 +8,10 @@
 
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/pulse/topology.h"
 #include "services/writer/batch.h"
+#include "services/writer/horizon.h"
 
 static const int64_t now_us = INT64_C(1800000000000000);
 
@@ -19,7 +21,8 @@ struct fixture {
     struct series *series;
     struct batch *batch;
     struct record_codec *codec;
-    struct slice *slices[TOPIC_COUNT];
+    struct topics topics;
+    struct slice *slices[TOPICS_MAX];
     struct buf message;
 };
 
@@ -30,9 +33,12 @@ static int set_up(void **state)
     stats_init(&f->stats, f->metrics);
     f->series = series_new(100, &f->stats);
     struct err err;
-    f->batch = batch_new(
-        &(struct batch_options){.series = f->series, .telemetry_series = true},
-        &err);
+    assert_true(topics_init(&f->topics, "audit", &err));
+    f->batch = batch_new(&(struct batch_options){.series = f->series,
+                                                 .topics = &f->topics,
+                                                 .raw_tenant = "ops",
+                                                 .telemetry_series = true},
+                         &err);
     f->codec = record_codec_new(&err);
     assert_non_null(f->batch);
     *state = f;
@@ -46,6 +52,7 @@ static int tear_down(void **state)
     series_free(f->series);
     record_codec_free(f->codec);
     metrics_free(f->metrics);
+    topics_release(&f->topics);
     buf_release(&f->message);
     free(f);
     return 0;
@@ -230,6 +237,65 @@ static void test_a_dead_letter_of_an_unknown_stage_is_one_itself(void **state)
     assert_int_equal(f->batch->letter_count, 1);
 }
 
+static void test_a_message_of_a_raw_topic_is_named_by_its_place(void **state)
+{
+    struct fixture *f = *state;
+    struct message *m = add_bytes(f, TOPIC_COUNT, 7, STR("hello"));
+    assert_false(m->poison);
+    assert_true(str_is(m->tenant_id, "ops"));
+    const struct event_row *e = (void *)rows_at(&f->batch->events, 0);
+    assert_true(str_is(e->id, "audit/0/7"));
+    assert_true(str_is(e->tenant_id, "ops"));
+    assert_true(str_is(e->data, "{\"text\":\"hello\"}"));
+    /* The event's timestamp 0 is none. */
+    assert_in_range(clock_wall_us() - e->row.time_us, 0, 60 * 1000 * 1000);
+}
+
+static void test_times_of_raw_messages(void **state)
+{
+    struct fixture *f = *state;
+    int64_t now = clock_wall_us(), hour = INT64_C(3600) * 1000 * 1000;
+    const struct {
+        int64_t stamp_us, time_us;
+    } cases[] = {{now - 100 * hour, now - 100 * hour},
+                 {now + hour / 12, now + hour / 12},
+                 {now + hour, now},
+                 {-1, now}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct kafka_event e = {.kind = KAFKA_MESSAGE,
+                                .topic = TOPIC_COUNT,
+                                .offset = (int64_t)i,
+                                .time_us = cases[i].stamp_us,
+                                .payload = STR("{}")};
+        batch_add(f->batch, batch_slice(f->batch, TOPIC_COUNT, 0, 0, 1), &e);
+        int64_t off = rows_at(&f->batch->events, i)->time_us - cases[i].time_us;
+        assert_in_range(off, 0, 60 * 1000 * 1000);
+    }
+}
+
+/* now_us is long ago, or ahead, of the test's clock: the horizon is told. */
+static void test_what_is_too_late_is_a_dead_letter(void **state)
+{
+    struct fixture *f = *state;
+    struct record old = metric(now_us - 1000000, 1), good = metric(now_us, 1);
+    struct record e = event(STR("{}"));
+    e.event.time_us = now_us - 1000000;
+    (void)add(f, AT_METRICS, 0, &old);
+    (void)add(f, AT_METRICS, 1, &good);
+    (void)add(f, AT_EVENTS, 0, &e);
+    const struct horizon h = {.asked_us = clock_mono_us(),
+                              .late_us = now_us - 900000};
+    horizon_judge(&h, f->batch);
+    const struct message *m = f->batch->messages;
+    assert_true(m[0].poison && !m[1].poison && m[2].poison);
+    assert_string_equal(m[0].reason, "too_late");
+    assert_non_null(memmem(m[0].detail.p, m[0].detail.n, "2027-01-15T", 11));
+    assert_int_equal(rows_at(&f->batch->samples, 0)->fault, FAULT_LATE);
+    assert_int_equal(rows_at(&f->batch->samples, 1)->fault, FAULT_NONE);
+    batch_rewind(f->batch);
+    assert_int_equal(f->batch->messages[0].verdict, VERDICT_DEAD);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -241,6 +307,9 @@ int main(void)
         TEST(test_an_event_keeps_its_attributes_inside),
         TEST(test_offsets_left_out_are_a_gap),
         TEST(test_a_dead_letter_of_an_unknown_stage_is_one_itself),
+        TEST(test_a_message_of_a_raw_topic_is_named_by_its_place),
+        TEST(test_times_of_raw_messages),
+        TEST(test_what_is_too_late_is_a_dead_letter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
