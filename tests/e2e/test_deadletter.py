@@ -348,6 +348,10 @@ def test_filters_and_pages(stack, pulse):
                        tenant="filters")
     mine = ("--tenant", "filters")
     everything = [young, *reversed(old)]
+    many = [put_letter(stack, reading("p"), now, tenant="pages")
+            for _ in range(45)]
+    assert listed(pulse, "--tenant", "pages") == many[::-1]
+    assert listed(pulse, "--tenant", "pages", "-n", "41") == many[:3:-1]
     assert listed(pulse, *mine) == everything
     assert listed(pulse, *mine, "--reason", "wrong_type") == old[2::-1]
     assert listed(pulse, *mine, "--device", "dev1") == old[5::-2]
@@ -444,6 +448,29 @@ def test_two_at_once_send_each_letter_once(stack, pulse):
     assert [v for _, _, v in samples(stack, "bulk", "bulk")] == \
         list(range(1, count + 1))
     balanced(stack)
+
+
+def test_interrupted_it_ends_after_the_page(stack, pulse):
+    put_many(stack, "stopped", 1200)
+    first = letter_ids(stack, "tenant_id = 'stopped'")[0]
+    redrive = stack.program("redrive-stopped", [
+        BIN / "pulse", "deadletter", "redrive", "--tenant", "stopped"])
+    with stack.db.connect() as c, c.transaction():
+        c.execute("SELECT FROM dead_letters WHERE id = %s FOR UPDATE",
+                  (first,))
+        redrive.start()
+        wait_until(lambda: stack.db.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name"
+            " = 'pulse' AND wait_event_type = 'Lock'") == 1, 20,
+            "it waits for the row")
+        redrive.signal(15)
+    assert redrive.wait(60) == 1
+    assert "interrupted" in redrive.log_text()
+    assert "500 letters: 500 redriven" in redrive.log_text()
+    assert stack.db.rows(
+        "SELECT status, count(*) FROM dead_letters WHERE tenant_id ="
+        " 'stopped' GROUP BY 1 ORDER BY 1") == [("new", 700),
+                                                ("redriven", 500)]
 
 
 def test_kafka_away_changes_nothing(stack, pulse):

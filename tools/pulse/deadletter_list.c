@@ -8,89 +8,124 @@
 #include "tools/pulse/deadletter_text.h"
 #include "tools/pulse/table.h"
 
-enum { LIST_DEFAULT = 50, LIST_MAX = 1000, DETAIL_MAX = 100 };
+enum {
+    LIST_DEFAULT = 50,
+    LIST_MAX = 1000,
+    JSON_PAGE = 20,
+    SECONDS_BYTES = 19, /* of a time that ends with its seconds */
+};
 
-static struct pg_result *page_read(struct pg *pg,
-                                   const struct deadletter_filter *f,
-                                   int64_t before, int64_t count,
-                                   struct err *err)
+struct listing {
+    struct pg *pg;
+    const struct deadletter_filter *filter;
+    int64_t before; /* the next letter's id is below */
+    int64_t left;   /* letters still to list */
+};
+
+static void listing_bind(const struct listing *l, int64_t count,
+                         struct pg_params *p)
 {
-    struct pg_params p = {0};
-    deadletter_filter_bind(f, &p);
-    pg_i64(&p, before);
-    pg_i64(&p, count);
-    return pg_run(pg,
-                  "SELECT " DEADLETTER_COLUMNS DEADLETTER_FROM
-                  " WHERE " DEADLETTER_WHERE
-                  " AND d.id < $9 ORDER BY d.id DESC LIMIT $10",
-                  &p, err);
+    deadletter_filter_bind(l->filter, p);
+    pg_i64(p, l->before);
+    pg_i64(p, count);
 }
 
-static void line_add(struct table *t, const struct deadletter *l)
+static void line_add(struct table *t, const struct pg_result *r, int row)
 {
     AUTO_RELEASE(buf) failed = {0};
-    struct str detail = l->detail;
-    if (detail.n > DETAIL_MAX)
-        for (detail.n = DETAIL_MAX;
-             detail.n > 0 && (detail.p[detail.n] & 0xc0) == 0x80; detail.n--)
-            ; /* not inside a UTF-8 sequence */
-    time_text(l->failed_us, &failed);
-    failed.n = failed.n > 19 ? 19 : failed.n; /* seconds are enough */
-    table_cellf(t, "%" PRId64, l->id);
+    struct str tenant = pg_get_str(r, row, 2), device = pg_get_str(r, row, 5);
+    time_text(pg_get_time(r, row, 1), &failed);
+    failed.n = failed.n > SECONDS_BYTES ? SECONDS_BYTES : failed.n;
+    table_cellf(t, "%" PRId64, pg_get_i64(r, row, 0));
     table_cell(t, buf_str(&failed));
-    table_cell(t, l->tenant.p ? l->tenant : STR("-"));
-    table_cell(t, l->stage);
-    table_cell(t, l->reason);
-    table_cell(t, l->device_id.p ? l->device_id : STR("-"));
-    table_cell(t, l->status);
-    table_cellf(t, "%zu", l->payload.n);
-    table_cell(t, detail);
+    table_cell(t, tenant.p ? tenant : STR("-"));
+    table_cell(t, pg_get_str(r, row, 3));
+    table_cell(t, pg_get_str(r, row, 4));
+    table_cell(t, device.p ? device : STR("-"));
+    table_cell(t, pg_get_str(r, row, 6));
+    table_cellf(t, "%" PRId64, pg_get_i64(r, row, 7));
+    table_cell(t, pg_get_str(r, row, 8));
 }
 
-static void rows_text(const struct pg_result *r, struct buf *out)
+static void listing_moved(struct listing *l, const struct pg_result *r)
+{
+    int rows = pg_rows(r);
+    l->left -= rows;
+    if (rows > 0)
+        l->before = pg_get_i64(r, rows - 1, 0);
+}
+
+static bool list_text(struct listing *l, struct err *err)
 {
     AUTO_RELEASE(table) t;
-    struct deadletter l;
+    AUTO_RELEASE(buf) out = {0};
+    struct pg_params p = {0};
     table_init(&t, "ID>|REFUSED (UTC)|TENANT|STAGE|REASON|DEVICE|STATUS|BYTES>|"
                    "DETAIL");
-    for (int i = 0; i < pg_rows(r); i++) {
-        deadletter_get(r, i, &l);
-        line_add(&t, &l);
-    }
-    table_write(&t, "", out);
+    listing_bind(l, l->left, &p);
+    AUTO(pg_result) r =
+        pg_run(l->pg,
+               "SELECT d.id, d.failed_at, d.tenant_id, d.stage, d.reason,"
+               " d.device_id, d.status, octet_length(d.payload)::bigint,"
+               " left(d.detail, 100) FROM dead_letters d"
+               " WHERE " DEADLETTER_WHERE
+               " AND d.id < $9 ORDER BY d.id DESC LIMIT $10",
+               &p, err);
+    if (!r)
+        return false;
+    for (int i = 0; i < pg_rows(r); i++)
+        line_add(&t, r, i);
+    listing_moved(l, r);
+    table_write(&t, "", &out);
+    print(&out);
+    return true;
 }
 
-static void rows_json(const struct pg_result *r, struct buf *out)
+/* With their payloads, so a few at a time. */
+static bool list_json(struct listing *l, struct err *err)
 {
-    struct deadletter l;
-    for (int i = 0; i < pg_rows(r); i++) {
-        deadletter_get(r, i, &l);
-        deadletter_json(&l, NULL, NULL, out);
+    int rows = JSON_PAGE;
+    while (l->left > 0 && rows == JSON_PAGE) {
+        AUTO_RELEASE(buf) out = {0};
+        struct pg_params p = {0};
+        struct deadletter letter;
+        listing_bind(l, l->left < JSON_PAGE ? l->left : JSON_PAGE, &p);
+        AUTO(pg_result) r =
+            pg_run(l->pg,
+                   "SELECT " DEADLETTER_COLUMNS DEADLETTER_FROM
+                   " WHERE " DEADLETTER_WHERE
+                   " AND d.id < $9 ORDER BY d.id DESC LIMIT $10",
+                   &p, err);
+        if (!r)
+            return false;
+        rows = pg_rows(r);
+        for (int i = 0; i < rows; i++) {
+            deadletter_get(r, i, &letter);
+            deadletter_json(&letter, NULL, NULL, &out);
+        }
+        listing_moved(l, r);
+        print(&out);
     }
+    return true;
 }
 
 static int list(const struct call *c)
 {
     struct err err = {0};
     AUTO_RELEASE(deadletter_filter) filter = {0};
-    int64_t count = LIST_DEFAULT, before = INT64_MAX;
+    struct listing l = {
+        .filter = &filter, .before = INT64_MAX, .left = LIST_DEFAULT};
     if (!deadletter_filter_parse(&filter, c, &err) ||
-        !call_int(c, "-n", 1, LIST_MAX, &count, &err) ||
-        !call_int(c, "--before", 1, INT64_MAX, &before, &err))
+        !call_int(c, "-n", 1, LIST_MAX, &l.left, &err) ||
+        !call_int(c, "--before", 1, INT64_MAX, &l.before, &err))
         return usage_error(c, &err);
-    struct pg *pg = world_pg(c->world, &err);
-    AUTO(pg_result) r = pg ? page_read(pg, &filter, before, count, &err) : NULL;
-    if (!r)
+    l.pg = world_pg(c->world, &err);
+    if (!l.pg ||
+        !(call_flag(c, "--json") ? list_json(&l, &err) : list_text(&l, &err)))
         return failure(&err);
-    AUTO_RELEASE(buf) out = {0};
-    if (call_flag(c, "--json"))
-        rows_json(r, &out);
-    else
-        rows_text(r, &out);
-    print(&out);
-    if (pg_rows(r) == count)
+    if (l.left == 0)
         fprintf(stderr, "There may be older ones: --before %" PRId64 "\n",
-                pg_get_i64(r, pg_rows(r) - 1, 0));
+                l.before);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "tools/pulse/deadletter_walk.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -132,6 +133,22 @@ static bool page_find(struct pg *pg, const struct walk_options *o,
     return true;
 }
 
+static volatile sig_atomic_t interrupted;
+
+/* The second signal ends the program as ever. */
+static void interrupt(int signo)
+{
+    interrupted = 1;
+    signal(signo, SIG_DFL);
+}
+
+static bool was_interrupted(struct err *err)
+{
+    if (interrupted)
+        err_set(err, ERR_RETRY, "interrupted; the rest was not tried");
+    return interrupted;
+}
+
 static bool pages_walk(struct pg *pg, const struct walk_options *o,
                        struct tally *t, walk_fn *page, void *arg,
                        struct err *err)
@@ -145,7 +162,7 @@ static bool pages_walk(struct pg *pg, const struct walk_options *o,
             return false;
         if (count == 0)
             return true;
-        if (!page(arg, ids, count, err))
+        if (was_interrupted(err) || !page(arg, ids, count, err))
             return false;
         after = ids[count - 1];
         left -= (int64_t)count;
@@ -157,6 +174,8 @@ static bool pages_walk(struct pg *pg, const struct walk_options *o,
 bool walk(struct pg *pg, const struct walk_options *options, struct tally *t,
           walk_fn *page, void *arg, struct err *err)
 {
+    signal(SIGINT, interrupt);
+    signal(SIGTERM, interrupt);
     bool good = pages_walk(pg, options, t, page, arg, err);
     if (!good)
         pg_rollback(pg);

@@ -31,7 +31,8 @@ struct walk_options {
 typedef bool walk_fn(void *arg, const int64_t *ids, size_t count,
                      struct err *err);
 /* Letters that are made meanwhile are not met. Ids that do not exist are told
- * and counted as bad. False and *err; the open transaction is rolled back. */
+ * and counted as bad. SIGINT and SIGTERM end it after the page. False and *err;
+ * the open transaction is rolled back. */
 bool walk(struct pg *pg, const struct walk_options *options, struct tally *t,
           walk_fn *page, void *arg, struct err *err) MUST_USE;
 /* ERR_INPUT where the caller named no letter and no filter. */
