@@ -86,10 +86,11 @@ static const struct conf_item consumer_items[] = {
     {.name = "STATEMENT_TIMEOUT",
      .type = CONF_DURATION,
      .offset = AT(statement_timeout_ms),
-     .fallback = "30s",
+     .fallback = "20s",
      .min = 1000,
      .max = 600000,
-     .help = "How long one statement of a batch may take."},
+     .help = "How long one statement of a batch may take; 5 s later, should"
+             " the server say nothing at all, the connection is given up."},
 };
 
 struct conf_group settings_consumer_group(const char *service,

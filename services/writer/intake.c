@@ -2,11 +2,17 @@
 #include "services/writer/intake.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/member.h"
 #include "common/pulse/topology.h"
 #include "services/writer/store.h"
+
+enum { GAUGES_MS = 500 };
+/* A batch that took longer than a statement may is read again half as large,
+ * or it would never go in: at least one row in 65,536. */
+enum { SHRINK_MAX = 16 };
 
 struct intake {
     const struct writer_settings *set;
@@ -17,7 +23,9 @@ struct intake {
     struct batch *batch;
     struct store *store;
     int64_t written_us;     /* when the last write of a batch began */
+    int shrink;             /* batches are 2^shrink times smaller */
     struct loop_timer *age; /* of the open batch */
+    struct loop_timer *gauges;
     bool drained;
 };
 
@@ -49,10 +57,12 @@ static void flush(void *arg)
     }
     in->written_us = clock_mono_us();
     if (!store_write(in->store, in->batch, &err)) {
-        counter_add(in->stats.failed, 1);
+        if (strcmp(pg_sqlstate(member_pg(in->member)), "57014") == 0)
+            in->shrink += in->shrink < SHRINK_MAX;
         member_lost(in->member, &err);
         return;
     }
+    in->shrink -= in->shrink > 0;
     member_worked(in->member);
     for (size_t i = 0; i < in->batch->slice_count; i++) {
         const struct slice *s = &in->batch->slices[i];
@@ -65,7 +75,8 @@ static void flush(void *arg)
 static bool has_room(void *arg)
 {
     const struct intake *in = arg;
-    return batch_rows(in->batch) < (size_t)in->set->batch_rows &&
+    size_t rows = (size_t)in->set->batch_rows >> in->shrink;
+    return batch_rows(in->batch) < (rows > 0 ? rows : 1) &&
            batch_bytes(in->batch) < (size_t)in->set->batch_bytes;
 }
 
@@ -102,8 +113,6 @@ static void on_polled(void *arg)
     struct intake *in = arg;
     if (!has_room(in))
         flush(in);
-    gauge_set(in->stats.assigned, (double)member_count(in->member));
-    gauge_set(in->stats.held, (double)member_held(in->member));
 }
 
 static const struct member_ops ops = {
@@ -114,6 +123,22 @@ static const struct member_ops ops = {
     .flush = flush,
     .forget = forget,
 };
+
+/* ---- how far it is ---- */
+
+static void on_gauges(void *arg)
+{
+    struct intake *in = arg;
+    int64_t behind[TOPICS_MAX] = {0};
+    for (size_t i = 0; i < member_count(in->member); i++) {
+        const struct member_part *p = member_at(in->member, i);
+        behind[p->topic] += member_behind(in->member, p);
+    }
+    for (size_t t = 0; t < in->stats.topics; t++)
+        gauge_set(in->stats.lag_messages[t], (double)behind[t]);
+    gauge_set(in->stats.assigned, (double)member_count(in->member));
+    gauge_set(in->stats.held, (double)member_held(in->member));
+}
 
 /* ---- life ---- */
 
@@ -130,6 +155,7 @@ void intake_drain(void *arg)
     in->drained = true;
     member_stop(in->member);
     loop_timer_cancel(in->age);
+    loop_timer_cancel(in->gauges);
     service_drained(in->service);
 }
 
@@ -173,6 +199,8 @@ static bool make_parts(struct intake *in, struct err *err)
                                 .devices_seen = (size_t)set->devices_seen},
         member_pg(in->member), member_claims(in->member), &in->stats);
     in->age = loop_timer_new(service_loop(in->service), on_age, in);
+    in->gauges = loop_timer_new(service_loop(in->service), on_gauges, in);
+    loop_timer_set(in->gauges, GAUGES_MS, GAUGES_MS);
     return true;
 }
 
@@ -182,7 +210,7 @@ struct intake *intake_new(const struct writer_settings *settings,
     AUTO(intake) in = xcalloc(1, sizeof *in);
     in->set = settings;
     in->service = service;
-    stats_init(&in->stats, service_metrics(service));
+    stats_init(&in->stats, service_metrics(service), &settings->topics);
     if (!make_parts(in, err))
         return NULL;
     return MOVE(in);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/writer/stats.h"
 
+#include <string.h>
+
 static const char *const tables[STATS_TABLES] = {"telemetry", "samples",
                                                  "raw_events"};
 static const char *const verdicts[STATS_VERDICTS] = {
@@ -35,8 +37,6 @@ static void init_batches(struct stats *s, struct metrics *m)
                                 "Batches written again: a unique violation or"
                                 " a row the database cannot hold.",
                                 NULL);
-    s->failed = metrics_counter(m, "pulse_writer_batches_failed_total",
-                                "Batches given up and read again.", NULL);
     s->batch_rows =
         metrics_histogram(m, "pulse_writer_batch_rows",
                           "Messages and samples in a batch.", 1, 100000, NULL);
@@ -46,21 +46,38 @@ static void init_batches(struct stats *s, struct metrics *m)
     s->commit_seconds =
         metrics_histogram(m, "pulse_writer_commit_seconds", "Time COMMIT took.",
                           0.0001, 10, NULL);
-    s->lag_seconds = metrics_histogram(
-        m, "pulse_writer_lag_seconds",
-        "From received_at of a batch's oldest message to its COMMIT.", 0.01,
-        1000, NULL);
-    s->batch_bytes = metrics_gauge(m, "pulse_writer_batch_bytes",
-                                   "Memory of the last batch.", NULL);
+    s->batch_bytes =
+        metrics_histogram(m, "pulse_writer_batch_bytes",
+                          "Memory of a batch, in bytes.", 10000, 1e9, NULL);
 }
 
-void stats_init(struct stats *s, struct metrics *m)
+static void init_topic(struct stats *s, struct metrics *m, size_t i,
+                       const char *topic)
+{
+    s->messages[i] =
+        metrics_counter(m, "pulse_writer_messages_total",
+                        "Messages accounted for.", "topic", topic, NULL);
+    s->bytes[i] = metrics_counter(m, "pulse_writer_message_bytes_total",
+                                  "Payloads of messages accounted for.",
+                                  "topic", topic, NULL);
+    s->lag_seconds[i] = metrics_histogram(
+        m, "pulse_writer_lag_seconds",
+        "From received_at of a batch's oldest message to its COMMIT.", 0.01,
+        1000, "topic", topic, NULL);
+    s->lag_messages[i] = metrics_gauge(
+        m, "pulse_writer_lag_messages",
+        "Messages in the log, of partitions held, that are not yet read.",
+        "topic", topic, NULL);
+}
+
+void stats_init(struct stats *s, struct metrics *m, const struct topics *t)
 {
     s->metrics = m;
+    s->topics = t->count;
+    for (size_t i = 0; i < t->count; i++)
+        init_topic(s, m, i, t->names[i]);
     init_rows(s, m);
     init_batches(s, m);
-    s->messages = metrics_counter(m, "pulse_writer_messages_total",
-                                  "Messages accounted for.", NULL);
     s->letters = metrics_counter(m, "pulse_writer_letters_stored_total",
                                  "Messages of pulse.deadletter stored.", NULL);
     s->gap = metrics_counter(m, "pulse_writer_gap_offsets_total",
@@ -92,5 +109,33 @@ void stats_dead(struct stats *s, const char *reason)
     counter_add(metrics_counter(s->metrics, "pulse_writer_dead_letters_total",
                                 "Messages made dead letters.", "reason", reason,
                                 NULL),
+                1);
+}
+
+static const char *class_of(const char *sqlstate)
+{
+    static const struct {
+        const char *begin, *class;
+    } classes[] = {
+        {"08", "connection"},  {"25006", "read_only"},
+        {"40001", "conflict"}, {"40P01", "deadlock"},
+        {"42", "schema"},      {"53100", "disk_full"},
+        {"53", "resources"},   {"55P03", "lock_timeout"},
+        {"57014", "timeout"},  {"57P", "shutdown"},
+    };
+    if (sqlstate[0] == '\0')
+        return "connection";
+    for (size_t i = 0; i < ARRAY_LEN(classes); i++)
+        if (strncmp(sqlstate, classes[i].begin, strlen(classes[i].begin)) == 0)
+            return classes[i].class;
+    return "other";
+}
+
+void stats_failed(struct stats *s, const char *sqlstate)
+{
+    counter_add(metrics_counter(s->metrics, "pulse_writer_batches_failed_total",
+                                "Batches given up and read again, by what the"
+                                " database said.",
+                                "class", class_of(sqlstate), NULL),
                 1);
 }

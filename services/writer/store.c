@@ -193,7 +193,7 @@ static bool remedy(struct store *s, bool *all_staged, struct err *err)
         note_redone(s, err);
         return table_shrink(s->at);
     }
-    if (err->kind != ERR_INPUT)
+    if (err->kind != ERR_INPUT || !table_is_row_fault(s->pg))
         return false;
     note_redone(s, err);
     if (strcmp(pg_sqlstate(s->pg), "23505") == 0 && !*all_staged) {
@@ -232,35 +232,49 @@ static void drop_lost(struct store *s, const struct batch *b)
     }
 }
 
-static void observe(struct store *s, const struct batch *b)
+/* The messages that counted, by topic. */
+static void observe_topics(struct stats *stats, const struct batch *b)
 {
-    int64_t oldest_us = INT64_MAX, gap = 0;
-    uint64_t messages = 0;
+    int64_t oldest_us[TOPICS_MAX], now_us = clock_wall_us();
+    uint64_t messages[TOPICS_MAX] = {0}, bytes[TOPICS_MAX] = {0};
+    for (size_t t = 0; t < stats->topics; t++)
+        oldest_us[t] = INT64_MAX;
     for (size_t i = 0; i < b->message_count; i++) {
         const struct message *m = &b->messages[i];
-        if (!b->slices[m->slice].held)
+        const struct slice *slice = &b->slices[m->slice];
+        if (!slice->held)
             continue;
-        messages++;
-        if (m->received_at_us > 0 && m->received_at_us < oldest_us)
-            oldest_us = m->received_at_us;
+        size_t t = slice->topic;
+        messages[t]++;
+        bytes[t] += m->payload.n;
+        if (m->received_at_us > 0 && m->received_at_us < oldest_us[t])
+            oldest_us[t] = m->received_at_us;
     }
+    for (size_t t = 0; t < stats->topics; t++) {
+        counter_add(stats->messages[t], messages[t]);
+        counter_add(stats->bytes[t], bytes[t]);
+        if (oldest_us[t] != INT64_MAX)
+            histogram_observe(stats->lag_seconds[t],
+                              (double)(now_us - oldest_us[t]) / 1e6);
+    }
+}
+
+static void observe(struct store *s, const struct batch *b)
+{
+    int64_t gap = 0;
+    observe_topics(s->stats, b);
     for (size_t i = 0; i < b->slice_count; i++)
         gap += b->slices[i].held ? b->slices[i].gap : 0;
-    if (oldest_us != INT64_MAX)
-        histogram_observe(s->stats->lag_seconds,
-                          (double)(clock_wall_us() - oldest_us) / 1e6);
     counter_add(s->stats->gap, (uint64_t)gap);
     counter_add(s->stats->late_rows, (uint64_t)s->marks.rows);
     counter_add(s->stats->marks, (uint64_t)s->marks.buckets);
-    counter_add(s->stats->messages, messages);
     counter_add(s->stats->batches, 1);
     histogram_observe(s->stats->batch_rows, (double)batch_rows(b));
-    gauge_set(s->stats->batch_bytes, (double)batch_bytes(b));
+    histogram_observe(s->stats->batch_bytes, (double)batch_bytes(b));
 }
 
-bool store_write(struct store *s, struct batch *b, struct err *err)
+static bool write_all(struct store *s, struct batch *b, struct err *err)
 {
-    int64_t start_us = clock_mono_us();
     if (!prepare(s, err) || !horizon_ask(&s->horizon, s->pg, err))
         return false;
     horizon_judge(&s->horizon, b);
@@ -270,8 +284,16 @@ bool store_write(struct store *s, struct batch *b, struct err *err)
     }
     jobs_init(s, b);
     moves_init(s, b);
-    if (!write_batch(s, b, err))
+    return write_batch(s, b, err);
+}
+
+bool store_write(struct store *s, struct batch *b, struct err *err)
+{
+    int64_t start_us = clock_mono_us();
+    if (!write_all(s, b, err)) {
+        stats_failed(s->stats, pg_sqlstate(s->pg));
         return false;
+    }
     claims_committed(s->claims, s->moves, s->move_count);
     for (int i = 0; i < JOBS; i++)
         table_committed(&s->jobs[i], s->stats);

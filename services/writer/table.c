@@ -254,7 +254,7 @@ bool table_is_too_much(const struct pg *pg)
 }
 
 /* Of the value, of a constraint, or too long for an index. */
-static bool is_row_fault(const struct pg *pg)
+bool table_is_row_fault(const struct pg *pg)
 {
     const char *state = pg_sqlstate(pg);
     return strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 ||
@@ -284,7 +284,7 @@ static bool bisect(struct table_job *j, size_t from, size_t to, struct err *err)
 {
     if (from == to || probe(j, from, to, err))
         return true;
-    bool refused = err->kind == ERR_INPUT && is_row_fault(j->pg);
+    bool refused = err->kind == ERR_INPUT && table_is_row_fault(j->pg);
     if (!refused && !table_is_too_much(j->pg))
         return false;
     if (to - from == 1) {

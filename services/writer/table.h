@@ -56,6 +56,8 @@ struct table_job {
     int64_t tally[STATS_VERDICTS], staged, aged; /* of the last attempt */
 };
 
+/* The database refused a row: its value, a constraint, or its length. */
+bool table_is_row_fault(const struct pg *pg);
 /* The last statement would have decompressed too much. */
 bool table_is_too_much(const struct pg *pg);
 /* After that: all rows are aged now, or the pieces smaller. False: they

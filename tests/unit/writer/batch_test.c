@@ -29,11 +29,11 @@ struct fixture {
 static int set_up(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof *f);
-    f->metrics = metrics_new();
-    stats_init(&f->stats, f->metrics);
-    f->series = series_new(100, &f->stats);
     struct err err;
+    f->metrics = metrics_new();
     assert_true(topics_init(&f->topics, "audit", &err));
+    stats_init(&f->stats, f->metrics, &f->topics);
+    f->series = series_new(100, &f->stats);
     f->batch = batch_new(&(struct batch_options){.series = f->series,
                                                  .topics = &f->topics,
                                                  .raw_tenant = "ops",
