@@ -114,6 +114,25 @@ bool database_measure(struct pg *pg, struct samples *out, struct err *err)
            maintenance_measure(pg, out, err) && rollups_measure(pg, out, err);
 }
 
+bool database_measure_sizes(struct pg *pg, struct samples *out, struct err *err)
+{
+    AUTO(pg_result) r =
+        pg_run(pg, "select relation, bytes::float8, ratio from store.lifecycle",
+               NULL, err);
+    if (!r)
+        return false;
+    for (int i = 0; i < pg_rows(r); i++) {
+        const struct label table = {STR("hypertable"), pg_get_str(r, i, 0)};
+        samples_add(out, STR("postgres"), STR("timescaledb_hypertable_bytes"),
+                    pg_get_f64(r, i, 1), &table, 1);
+        if (!pg_is_null(r, i, 2))
+            samples_add(out, STR("postgres"),
+                        STR("timescaledb_compression_ratio"),
+                        pg_get_f64(r, i, 2), &table, 1);
+    }
+    return true;
+}
+
 bool database_write(struct pg *pg, struct pgcopy *copy,
                     const struct samples *samples, int64_t time_us,
                     struct err *err)

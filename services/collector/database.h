@@ -20,6 +20,9 @@ bool leader_take(struct pg *pg, enum leader of, uint64_t *generation,
  * late the maintenance is, and how far the rollups. */
 bool database_measure(struct pg *pg, struct samples *out, struct err *err)
     MUST_USE;
+/* Adds size and compression ratio of the hypertables: looks at every chunk. */
+bool database_measure_sizes(struct pg *pg, struct samples *out, struct err *err)
+    MUST_USE;
 /* All readings of a round as rows of system_metrics, in one transaction. */
 bool database_write(struct pg *pg, struct pgcopy *copy,
                     const struct samples *samples, int64_t time_us,

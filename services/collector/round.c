@@ -13,6 +13,8 @@
 
 /* Series beside the targets': Kafka's, PostgreSQL's, the host's. */
 enum { OWN_SERIES_MAX = 500 };
+/* Sizes change slowly, and take a look at every chunk. */
+enum { SIZES_EVERY_MS = 300000 };
 
 struct rounds {
     struct service *service;
@@ -31,11 +33,22 @@ struct rounds {
     struct gauge *leader;
     struct histogram *took;
     uint64_t dropped_before;
+    int64_t sizes_due_us;
 };
 
 static void fault_log(const char *event, const struct err *err)
 {
     log_warn(event, LOG_S("kind", err_kind_name(err->kind)), LOG_ERR(err));
+}
+
+static void sizes_measure(struct rounds *r)
+{
+    struct err err = {0};
+    if (clock_mono_us() < r->sizes_due_us)
+        return;
+    if (!database_measure_sizes(r->pg, &r->samples, &err))
+        fault_log("sizes_unmeasured", &err);
+    r->sizes_due_us = clock_mono_us() + SIZES_EVERY_MS * INT64_C(1000);
 }
 
 /* Everything but PostgreSQL's own answer is optional: what is away is told by
@@ -48,6 +61,7 @@ static bool round_measure(struct rounds *r, struct err *err)
     host_measure(&r->host, &r->samples);
     if (!database_measure(r->pg, &r->samples, err))
         return false;
+    sizes_measure(r);
     bool known = brokers_measure(r->brokers, r->pg, &r->samples, &kafka);
     service_need_set(r->kafka_need, known);
     if (!known)

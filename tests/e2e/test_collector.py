@@ -92,6 +92,10 @@ def test_what_is_measured(stack, target):
     assert one(stack, "postgres_connections_max", "postgres") > 1
     assert one(stack, "postgres_database_bytes", "postgres") > 1e6
     assert latest(stack, "timescaledb_chunks", "postgres")
+    sizes = latest(stack, "timescaledb_hypertable_bytes", "postgres")
+    assert sizes[json.dumps({"hypertable": "public.system_metrics"})] > 0
+    assert json.dumps({"hypertable": "store.metrics_daily"}) in sizes
+    assert not latest(stack, "timescaledb_compression_ratio", "postgres")
     assert one(stack, "up", "kafka") == 1
     assert collector.metric("pulse_collector_leader") == 1
     assert collector.metric("pulse_collector_samples_dropped_total") > 0
