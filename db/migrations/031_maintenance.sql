@@ -36,19 +36,20 @@ CREATE VIEW store.maintenance AS
     SELECT format('%s %s.%s', j.proc_name, j.hypertable_schema, j.hypertable_name) COLLATE "default",
            'timescaledb',
            CASE WHEN s.job_status = 'Running' THEN 'running'
+                WHEN s.last_run_status IS NULL THEN 'waiting'
                 WHEN s.last_run_status = 'Failed' THEN 'failed' ELSE 'done' END,
            nullif(s.last_run_started_at, '-infinity'),
            (extract(epoch FROM s.last_run_duration) * 1000)::bigint,
-           CASE WHEN s.job_status = 'Running' OR NOT isfinite(s.next_start) THEN 0
+           CASE WHEN s.job_status = 'Running' OR s.next_start IS NULL OR NOT isfinite(s.next_start) THEN 0
                 ELSE extract(epoch FROM greatest(now() - s.next_start, interval '0')) END::double precision,
            CASE WHEN s.last_run_status = 'Failed' THEN s.total_failures ELSE 0 END, ''
     FROM timescaledb_information.jobs j
-    JOIN timescaledb_information.job_stats s USING (job_id)
+    LEFT JOIN timescaledb_information.job_stats s USING (job_id)
     WHERE j.proc_name LIKE 'policy\_%' AND j.hypertable_name IS NOT NULL;
-COMMENT ON VIEW store.maintenance IS 'What keeps the store in order, and whether it is late: the collector''s jobs and TimescaleDB''s policies that ran';
+COMMENT ON VIEW store.maintenance IS 'What keeps the store in order, and whether it is late: the collector''s jobs and TimescaleDB''s policies';
 COMMENT ON COLUMN store.maintenance.name IS 'Job, or policy and what it works on';
 COMMENT ON COLUMN store.maintenance.run_by IS 'collector or timescaledb';
-COMMENT ON COLUMN store.maintenance.outcome IS 'Of the last run: running, done or failed';
+COMMENT ON COLUMN store.maintenance.outcome IS 'Of the last run: running, done or failed; waiting: a policy that never ran (for longer than a minute: TimescaleDB has no background worker for it)';
 COMMENT ON COLUMN store.maintenance.started_at IS 'Begin of the last run, UTC; NULL: none yet';
 COMMENT ON COLUMN store.maintenance.duration_ms IS 'How long the last finished run took, milliseconds; NULL: none yet';
 COMMENT ON COLUMN store.maintenance.late_seconds IS 'How long ago the next run should have been done (a policy: begun), seconds; 0: on time';

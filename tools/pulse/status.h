@@ -52,6 +52,7 @@ struct status {
     struct status_job jobs[STATUS_JOBS_MAX];
     size_t job_count;
     char compression[STATUS_TEXT_MAX]; /* available, or why not */
+    double compression_ratio;          /* 0: nothing is compressed yet */
 };
 
 bool status_good(const struct status *s); /* nothing is down */

@@ -16,17 +16,19 @@ static void text_copy(char *out, size_t size, struct str text)
     snprintf(out, size, "%.*s", STR_ARG(text));
 }
 
+/* With its ratio where there is something compressed. */
 static bool compression_read(struct status *s, struct pg *pg, struct err *err)
 {
     AUTO(pg_result) r =
         pg_run(pg,
-               "select case current_setting('timescaledb.license', true)"
-               " when 'timescale' then 'available'"
-               " else 'unavailable (apache edition)' end",
+               "select max(compression), coalesce((sum(bytes_before)"
+               " / nullif(sum(bytes_after), 0))::float8, 0)"
+               " from store.lifecycle",
                NULL, err);
     if (!r)
         return false;
     text_copy(s->compression, sizeof s->compression, pg_get_str(r, 0, 0));
+    s->compression_ratio = pg_get_f64(r, 0, 1);
     return true;
 }
 
@@ -50,9 +52,14 @@ bool status_jobs_read(struct status *s, struct pg *pg, struct err *err)
     return compression_read(s, pg, err);
 }
 
+static bool job_waits(const struct status_job *job)
+{
+    return str_is(str_of(job->outcome), "waiting");
+}
+
 static bool job_good(const struct status_job *job)
 {
-    return job->failures == 0 && job->late_s < LATE_LEAST_S;
+    return job->failures == 0 && job->late_s < LATE_LEAST_S && !job_waits(job);
 }
 
 static void job_text(const struct status_job *job, struct buf *out)
@@ -60,7 +67,10 @@ static void job_text(const struct status_job *job, struct buf *out)
     buf_addf(out, "                    %s: ", job->name);
     if (job->failures > 0)
         buf_addf(out, "failed %" PRId64 " times, ", job->failures);
-    buf_addf(out, "late by %" PRId64 " s", job->late_s);
+    if (job_waits(job))
+        buf_add_text(out, "has not run yet");
+    else
+        buf_addf(out, "late by %" PRId64 " s", job->late_s);
     if (job->detail[0])
         buf_addf(out, ": %s", job->detail);
     buf_add_char(out, '\n');
@@ -81,8 +91,10 @@ void status_jobs_text(const struct status *s, struct buf *out)
     for (size_t i = 0; i < s->job_count; i++)
         if (!job_good(&s->jobs[i]))
             job_text(&s->jobs[i], out);
-    if (!str_is(str_of(s->compression), "available"))
-        buf_addf(out, "Compression         %s\n", s->compression);
+    buf_addf(out, "Compression         %s", s->compression);
+    if (s->compression_ratio > 0)
+        buf_addf(out, ", %.1f to 1 so far", s->compression_ratio);
+    buf_add_char(out, '\n');
 }
 
 static void text_json(struct buf *out, const char *key, const char *text)
@@ -107,4 +119,6 @@ void status_jobs_json(const struct status *s, struct buf *out)
     }
     buf_add_text(out, "],");
     text_json(out, "compression", s->compression);
+    if (s->compression_ratio > 0)
+        buf_addf(out, ",\"compression_ratio\":%.2f", s->compression_ratio);
 }
