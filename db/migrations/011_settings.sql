@@ -19,6 +19,8 @@ COMMENT ON COLUMN store.settings.late_limit IS 'Age of the oldest reading accept
 COMMENT ON COLUMN store.settings.raw_retention IS 'Age at which samples, telemetry and raw events are dropped, by whole chunks; >= late_limit + 1 day';
 COMMENT ON COLUMN store.settings.minute_retention IS 'Age at which one-minute rollups are dropped, by whole chunks; >= raw_retention. Hourly and daily ones are kept for ever';
 COMMENT ON COLUMN store.settings.compress_after IS 'Age at which chunks of raw data are compressed (timescale edition only), >= 1 day';
+COMMENT ON CONSTRAINT settings_raw_beyond_late ON store.settings IS 'A late reading''s bucket can still be made again from raw data';
+COMMENT ON CONSTRAINT settings_minute_beyond_raw ON store.settings IS 'Rollups are kept at least as long as what they are made from';
 INSERT INTO store.settings DEFAULT VALUES;
 
 CREATE FUNCTION store.settings_stay() RETURNS trigger

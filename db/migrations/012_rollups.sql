@@ -139,6 +139,8 @@ BEGIN
                 l.relation || '_series_bucket', l.relation);
             EXECUTE format('CREATE INDEX %I ON store.%I USING brin (bucket) WITH (pages_per_range = 32)',
                 l.relation || '_bucket', l.relation);
+            EXECUTE format('COMMENT ON INDEX store.%I IS %L', l.relation || '_series_bucket', 'A bucket of a series once; one series over a range of time');
+            EXECUTE format('COMMENT ON INDEX store.%I IS %L', l.relation || '_bucket', 'All series over a range of time: the level above');
             INSERT INTO store.rollup_watermark (level, upto, filled)
             VALUES (l.level, public.time_bucket(l.width, oldest), public.time_bucket(l.width, oldest));
 

@@ -51,13 +51,15 @@ CREATE OR REPLACE VIEW public.raw_events WITH (security_barrier) AS
     WHERE (tenant_id, true) = (SELECT store.current_tenant(), true);
 
 -- The rollups likewise: the buckets that stand, and where a job fills them the
--- newer ones, computed from what is below. "- 0" keeps the planner from their
--- statistics, which cannot be switched off for a continuous aggregate.
+-- newer ones, computed from what is below (samples: a plain comparison with the
+-- function, so that chunks are excluded before the first row). "- 0" keeps the
+-- planner from their statistics, which cannot be switched off for a continuous
+-- aggregate.
 DO $$
 DECLARE
     l record;
     rows text;
-    newest text := format('%s WHERE time >= (SELECT store.rollup_filled(''1min''))', store.rollup_part('samples'));
+    newest text := format('%s WHERE time >= store.rollup_filled(''1min'')', store.rollup_part('samples'));
 BEGIN
     FOR l IN
         SELECT v.relation, v.width,

@@ -58,6 +58,7 @@ COMMENT ON COLUMN store.maintenance.detail IS 'What the last run did, or why it 
 
 -- What notifications ended is told by their incident; the rows only grow.
 CREATE INDEX alert_notifications_created ON public.alert_notifications (created_at);
+COMMENT ON INDEX public.alert_notifications_created IS 'The oldest notifications, to be deleted';
 CREATE FUNCTION store.outbox_prune(older interval, most integer DEFAULT 10000) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

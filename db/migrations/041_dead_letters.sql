@@ -38,6 +38,7 @@ COMMENT ON FUNCTION store.dead_letters_history() IS
 'BEFORE UPDATE trigger of dead_letters: keeps the original bytes, the time of the edit and the number of redrives, whoever changes the row';
 CREATE TRIGGER history BEFORE UPDATE ON public.dead_letters
     FOR EACH ROW EXECUTE FUNCTION store.dead_letters_history();
+COMMENT ON TRIGGER history ON public.dead_letters IS 'Keeps the original bytes, counts redrives';
 
 -- The rows each role may change stay those of its policy: the api its
 -- tenant's, the command all.

@@ -76,6 +76,11 @@ SELECT is_empty('SELECT name, owner FROM ours WHERE owner <> ''pulse_owner''', '
 SELECT is_empty('SELECT name FROM ours WHERE obj_description(oid) IS NULL', 'each has a comment');
 SELECT is_empty('SELECT o.name, a.attname FROM ours o JOIN pg_attribute a ON a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped
                  WHERE col_description(o.oid, a.attnum) IS NULL', 'each column has a comment');
+SELECT is_empty('SELECT indexrelid::regclass FROM pg_index JOIN ours ON oid = indrelid WHERE obj_description(indexrelid) IS NULL
+                 AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)', 'each index');
+SELECT is_empty('SELECT tgname, tgrelid::regclass FROM pg_trigger t JOIN ours o ON o.oid = tgrelid JOIN pg_proc p ON p.oid = tgfoid
+                 WHERE NOT tgisinternal AND p.proowner = ''pulse_owner''::regrole AND obj_description(t.oid, ''pg_trigger'') IS NULL', 'each trigger');
+SELECT is_empty('SELECT polname, polrelid::regclass FROM pg_policy WHERE obj_description(oid) IS NULL', 'each policy');
 SELECT is_empty('SELECT oid::regprocedure FROM pg_proc WHERE proowner = ''pulse_owner''::regrole AND obj_description(oid) IS NULL',
                 'each function has a comment');
 
