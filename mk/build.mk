@@ -3,6 +3,7 @@
 #   services/X/*.c              -> build/VARIANT/bin/pulse-X
 #   tools/pulse*/*.c            -> build/VARIANT/bin/pulse*
 #   tests/unit/[X/]NOUN_test.c  -> build/VARIANT/tests/[X/]NOUN_test
+#   tests/prop/[X/]NOUN_prop.c  -> build/VARIANT/tests/prop/[X/]NOUN_prop
 #   tests/fuzz/NOUN_fuzz.c      -> build/fuzz/bin/NOUN_fuzz
 #   tests/bench/NOUN.c          -> build/release/bench/NOUN (BENCHES)
 
@@ -42,6 +43,7 @@ LIBRARY  := $(wildcard common/*.c common/pulse/*.c) $(GEN_SOURCES)
 SERVICES := $(patsubst services/%/main.c,%,$(wildcard services/*/main.c))
 TOOLS    := $(patsubst tools/%/main.c,%,$(wildcard tools/pulse*/main.c))
 UNITS    := $(wildcard tests/unit/*_test.c tests/unit/*/*_test.c)
+PROPS    := $(wildcard tests/prop/*_prop.c tests/prop/*/*_prop.c)
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
 # objects VARIANT SOURCES
@@ -53,6 +55,15 @@ room = $(firstword $(wildcard services/$(1) tools/$(1)))
 unit_parts = $(filter-out %_test.c,$(wildcard $(dir $(1))*.c tests/unit/*.c)) \
     $(if $(filter-out tests/unit/,$(dir $(1))),$(filter-out %/main.c,$(wildcard \
     $(call room,$(patsubst tests/unit/%/,%,$(dir $(1))))/*.c)))
+
+# tests/prop/X is linked with the room's objects too, and with a PostgreSQL
+# that fails (tests/prop/X/faulty_pg.c) between them and common/pg.
+prop_parts = $(filter-out %_prop.c,$(wildcard $(dir $(1))*.c)) \
+    $(if $(filter-out tests/prop/,$(dir $(1))),$(filter-out %/main.c,$(wildcard \
+    $(call room,$(patsubst tests/prop/%/,%,$(dir $(1))))/*.c)))
+FAULTY := pg_begin pg_commit pg_script pg_do pg_run pgcopy_begin pgcopy_row \
+    pgcopy_end kafka_topic_describe kafka_log_ranges
+prop_flags = $(if $(wildcard $(dir $(1))faulty_pg.c),$(FAULTY:%=-Wl,--wrap=%))
 
 # program VARIANT OUTPUT SOURCES EXTRA_LIBS
 define program
@@ -93,6 +104,8 @@ $(foreach v,release asan fuzz,$(eval $(call variant,$(v))))
 
 $(foreach u,$(UNITS),$(eval $(call program,asan,$(patsubst \
     tests/unit/%.c,tests/%,$(u)),$(u) $(call unit_parts,$(u)),-lcmocka)))
+$(foreach p,$(PROPS),$(eval $(call program,asan,$(p:%.c=%),$(p) \
+    $(call prop_parts,$(p)),-lcmocka $(call prop_flags,$(p)))))
 $(foreach f,$(FUZZERS),$(eval \
     $(call program,fuzz,bin/$(f),tests/fuzz/$(f).c)))
 

@@ -22,7 +22,7 @@ FLAGS := $(LANGUAGE) $(PACKAGE_CFLAGS)
 check:
 	@mk/check $(if $(ARGS),$(ARGS),$(PARTS))
 
-check-gcc: build $(UNIT_PROGRAMS)
+check-gcc: build $(UNIT_PROGRAMS) $(PROP_PROGRAMS)
 
 # stamps PART COMMAND: COMMAND sees the source as $$<.
 define stamps

@@ -1,6 +1,6 @@
 # Outside the sandbox: every target is the same target inside.
 
-TARGETS := test unit db-test e2e faults faults-short check bench \
+TARGETS := test unit prop db-test e2e faults faults-short check bench \
     bench-writer fuzz build clean format docs
 # What was given on the command line (V=1, ARGS=..., -j4) goes along.
 GIVEN = $(filter -j%,$(MFLAGS)) $(MAKEOVERRIDES)

@@ -5,6 +5,7 @@ E2E_VARIANT   ?= asan
 
 test:
 	@$(MAKE) unit
+	@$(MAKE) prop
 	@$(MAKE) db-test
 	@$(MAKE) e2e
 	@$(MAKE) faults-short
@@ -31,6 +32,11 @@ faults: build-$(E2E_VARIANT)
 faults-short: build-$(E2E_VARIANT)
 	@$(FAULTS)
 
+PROP_PROGRAMS := $(PROPS:%.c=build/asan/%)
+prop: $(PROP_PROGRAMS)
+	@PULSE_SEED=$(SEED) PULSE_COUNT=$(COUNT) tests/prop/run $(if $(ARGS),$(foreach \
+	    a,$(ARGS),$(filter %/$(a)_prop,$^)),$^)
+
 bench: build-release
 	@PULSE_BIN=build/release/bin tests/bench/run $(ARGS)
 
@@ -43,5 +49,5 @@ SECONDS ?= 30
 fuzz: $(FUZZERS:%=build/fuzz/bin/%)
 	@tests/fuzz/run $(SECONDS) $^
 
-.PHONY: test unit db-test schema-docs e2e faults faults-short bench \
+.PHONY: test unit prop db-test schema-docs e2e faults faults-short bench \
     bench-writer fuzz

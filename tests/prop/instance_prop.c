@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random streams through the state machine and through a model that keeps
- * every sample and looks at all of them each time. PROP_SEED repeats a run. */
+ * every sample and looks at all of them each time. PULSE_SEED repeats a run. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,31 +13,10 @@
 #include <time.h>
 
 #include "common/pulse/instance.h"
+#include "tests/prop/random.h"
 
 static const int64_t second = 1000000;
 enum { STREAMS = 3000, SAMPLES = 120 };
-
-static uint64_t seed;
-
-static uint64_t random_next(void) /* splitmix64 */
-{
-    uint64_t z = (seed += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-static int64_t below(int64_t n)
-{
-    return (int64_t)(random_next() % (uint64_t)n);
-}
-
-static void seed_begin(const char *name)
-{
-    const char *given = getenv("PROP_SEED");
-    seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-    print_message("%s: PROP_SEED=%llu\n", name, (unsigned long long)seed);
-}
 
 static struct rule *random_rule(void)
 {
@@ -158,11 +137,11 @@ static struct sample random_sample(const struct sample *before, size_t n,
 static void the_model_agrees(void **state)
 {
     (void)state;
-    seed_begin("the_model_agrees");
+    random_begin("the_model_agrees");
     const struct instance_limits limits = {
         .kept_max = SAMPLES, .staleness_us = 300 * second, .replay_from = 0};
     for (int stream = 0; stream < STREAMS; stream++) {
-        uint64_t begun = seed;
+        uint64_t begun = random_state;
         AUTO(rule) r = random_rule();
         struct instance i;
         instance_init(&i);
@@ -181,7 +160,7 @@ static void the_model_agrees(void **state)
             bool fed = fate == SAMPLE_TAKEN || fate == SAMPLE_STALE;
             if (kind != t.kind || taken != fed ||
                 (kind != TRANSITION_NONE && started != t.started_at_us))
-                fail_msg("PROP_SEED=%llu sample %zu: %d, model %d",
+                fail_msg("PULSE_SEED=%llu sample %zu: %d, model %d",
                          (unsigned long long)begun, n, t.kind, kind);
         }
         instance_release(&i);
@@ -203,11 +182,11 @@ static void shuffle(struct sample *samples, size_t n)
 static void order_leaves_no_trace(void **state)
 {
     (void)state;
-    seed_begin("order_leaves_no_trace");
+    random_begin("order_leaves_no_trace");
     const struct instance_limits limits = {
         .kept_max = 64, .staleness_us = 300 * second, .replay_from = 0};
     for (int stream = 0; stream < STREAMS; stream++) {
-        uint64_t begun = seed;
+        uint64_t begun = random_state;
         AUTO(rule) r = random_rule();
         r->for_us = 1000 * second;
         struct sample samples[20];
@@ -233,7 +212,7 @@ static void order_leaves_no_trace(void **state)
             ends[0].event_max_us != ends[1].event_max_us ||
             (ends[0].phase == INSTANCE_PENDING &&
              ends[0].since_us != ends[1].since_us))
-            fail_msg("PROP_SEED=%llu", (unsigned long long)begun);
+            fail_msg("PULSE_SEED=%llu", (unsigned long long)begun);
     }
 }
 
