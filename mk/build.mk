@@ -4,6 +4,7 @@
 #   tools/pulse*/*.c            -> build/VARIANT/bin/pulse*
 #   tests/unit/[X/]NOUN_test.c  -> build/VARIANT/tests/[X/]NOUN_test
 #   tests/prop/[X/]NOUN_prop.c  -> build/VARIANT/tests/prop/[X/]NOUN_prop
+#   tests/db/NOUN.c             -> build/asan/tests/db/NOUN
 #   tests/fuzz/NOUN_fuzz.c      -> build/fuzz/bin/NOUN_fuzz
 #   tests/bench/NOUN.c          -> build/release/bench/NOUN (BENCHES)
 
@@ -44,6 +45,7 @@ SERVICES := $(patsubst services/%/main.c,%,$(wildcard services/*/main.c))
 TOOLS    := $(patsubst tools/%/main.c,%,$(wildcard tools/pulse*/main.c))
 UNITS    := $(wildcard tests/unit/*_test.c tests/unit/*/*_test.c)
 PROPS    := $(wildcard tests/prop/*_prop.c tests/prop/*/*_prop.c)
+AT_DB    := $(patsubst %.c,%,$(wildcard tests/db/*.c))
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
 # objects VARIANT SOURCES
@@ -106,6 +108,7 @@ $(foreach u,$(UNITS),$(eval $(call program,asan,$(patsubst \
     tests/unit/%.c,tests/%,$(u)),$(u) $(call unit_parts,$(u)),-lcmocka)))
 $(foreach p,$(PROPS),$(eval $(call program,asan,$(p:%.c=%),$(p) \
     $(call prop_parts,$(p)),-lcmocka $(call prop_flags,$(p)))))
+$(foreach d,$(AT_DB),$(eval $(call program,asan,$(d),$(d).c)))
 $(foreach f,$(FUZZERS),$(eval \
     $(call program,fuzz,bin/$(f),tests/fuzz/$(f).c)))
 

@@ -13,7 +13,7 @@ test:
 unit: $(UNIT_PROGRAMS)
 	@tests/unit/run $(if $(ARGS),$(foreach a,$(ARGS),$(filter %/$(a)_test,$^)),$^)
 
-db-test:
+db-test: $(AT_DB:%=build/asan/%)
 	@db/tests/run $(ARGS)
 # docs/schema.md; db-test says when it is out of date.
 schema-docs:

@@ -323,8 +323,20 @@ BEGIN
         ('INSERT INTO metrics_agg (tenant_id, window_key, metric_type, window_start, window_end) VALUES (''b'', ''w'', ''t'', now(), now())', '42501%'),
         ('INSERT INTO dead_letters (tenant_id, stage, reason, payload, failed_at) VALUES (''b'', ''ingest'', ''x'', '''', now())', '42501%'),
         ('UPDATE dead_letters SET status = ''dropped'' WHERE tenant_id IS DISTINCT FROM ''a''', '0'),
-        ('SELECT last_value FROM public.incident_events_id_seq', '42501%')
+        ('SELECT last_value FROM public.incident_events_id_seq', '42501%'),
+        ('INSERT INTO metrics (time, tenant_id, metric_name, value) VALUES (now(), ''b'', ''x'', 1)', '42501%'),
+        ('INSERT INTO metrics (time, tenant_id, metric_name, value) VALUES (now(), ''zzz'', ''x'', 1)', '42501%'),
+        ('INSERT INTO metrics (time, series_id, metric_name, host, value) VALUES (now(), ' || b_series || ', ''guessed'', ''guessed'', 1)', '23514%'),
+        ('INSERT INTO metrics (time, series_id, metric_name, host, value) VALUES (now(), 999999, ''guessed'', ''guessed'', 1)', '23514%'),
+        ('INSERT INTO metrics (time, metric_name, labels, value) SELECT now() - interval ''10 minutes'' - g * interval ''1 s'', ''guessed'', ''{"device_id": "guessed"}'', 1 FROM generate_series(1, 200) g', '200'),
+        ('INSERT INTO telemetry (time, tenant_id, device_id, metrics) VALUES (now(), ''b'', ''guessed'', ''{}'')', '42501%'),
+        ('INSERT INTO telemetry (time, device_id, metrics) SELECT now() - interval ''10 minutes'' - g * interval ''1 s'', ''guessed'', ''{}'' FROM generate_series(1, 200) g', '200'),
+        ('UPDATE metrics SET value = 1', '55000%'),
+        ('DELETE FROM metrics', '55000%')
     ) q (query, wanted);
+    INSERT INTO tests.attacks (login, tenant, statement, wanted)
+    SELECT login, 'b', format('INSERT INTO %s DEFAULT VALUES', relation), '42501%'
+    FROM unnest(ARRAY['hostile_a', 'hostile_none']) login, unnest(ARRAY['metrics', 'telemetry', 'raw_events', 'series']) relation;
     INSERT INTO tests.attacks (login, tenant, statement, wanted)
     SELECT 'hostile_a', 'b', format('TABLE %s', relation), '42501%' FROM tests.readable WHERE login = 'pulse_api'
         AND relation !~ 'schema_migrations';
