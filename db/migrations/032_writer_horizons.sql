@@ -15,6 +15,8 @@ $$;
 COMMENT ON FUNCTION store.writer_horizons() IS
     'late_before: a row with a time before it is a dead letter (too_late). compressed_before: a row with a time before it may belong into a compressed chunk; -infinity on the apache edition, which has none';
 GRANT EXECUTE ON FUNCTION store.writer_horizons() TO pulse_writer;
+-- For pulse series top.
+GRANT EXECUTE ON FUNCTION store.series_limit(text) TO pulse_operator;
 
 COMMENT ON COLUMN store.raw_events.id IS 'The client''s id of the event, else one the edge made; of a topic of PULSE_RAW_TOPICS: topic/partition/offset';
 COMMENT ON COLUMN store.raw_events.data IS 'The event; level (debug, info, warn, error, …) and msg where told. Of a topic of PULSE_RAW_TOPICS: the message if it is a JSON object, else {"text": …} or {"base64": …}';

@@ -19,7 +19,7 @@ COMMANDS = ["status", "ledger", "tail", "topics apply", "key create",
             "key list", "key revoke", "rule create", "rule list",
             "channel create", "channel list", "deadletter list",
             "deadletter show", "deadletter edit", "deadletter redrive",
-            "deadletter drop"]
+            "deadletter drop", "series top", "series limit"]
 
 
 def schema(name):

@@ -12,6 +12,8 @@ extern const struct command ledger_command;
 extern const struct command key_create_command;
 extern const struct command key_list_command;
 extern const struct command key_revoke_command;
+extern const struct command series_top_command;
+extern const struct command series_limit_command;
 extern const struct command rule_create_command;
 extern const struct command rule_list_command;
 extern const struct command channel_create_command;

@@ -15,6 +15,8 @@ static const struct command *const commands[] = {
     &key_create_command,
     &key_list_command,
     &key_revoke_command,
+    &series_top_command,
+    &series_limit_command,
     &rule_create_command,
     &rule_list_command,
     &channel_create_command,
