@@ -54,10 +54,16 @@ static bool is_stopping(struct maintenance *m)
 
 /* ---- leading ---- */
 
-/* Waiting for a lock, a job would make others queue behind it. */
+/* Waiting for a lock, a job would make others queue behind it. The server has
+ * to notice when our machine is gone, else it keeps the leader's lock. */
+static const char session_settings[] = "set lock_timeout = '3s';"
+                                       "set tcp_keepalives_idle = 10;"
+                                       "set tcp_keepalives_interval = 5;"
+                                       "set tcp_keepalives_count = 3";
+
 static bool lead_begin(struct maintenance *m, struct err *err)
 {
-    if (!pg_script(m->pg, "set lock_timeout = '3s'", err) ||
+    if (!pg_script(m->pg, session_settings, err) ||
         !jobs_fill_rollups(m->pg, &m->fills_rollups, err))
         return false;
     for (size_t i = 0; i < JOB_COUNT; i++) {

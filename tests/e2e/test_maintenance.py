@@ -272,6 +272,19 @@ def test_a_long_job_is_broken_off(stack, end):
         assert watch.stop() == 0
 
 
+def test_a_statement_without_end_is_given_up(stack):
+    with replaced(stack, "store.outbox_prune(interval, integer)",
+                  "BEGIN PERFORM pg_sleep(120); RETURN 0; END"):
+        forget(stack)
+        watch = collector(stack, PULSE_COLLECTOR_JOB_TIMEOUT="1s")
+        wait_until(lambda: (job(stack, "outbox") or [0, 0])[1] >= 1, 20,
+                   "a failure")
+        assert "statement timeout" in job(stack, "outbox")[2]
+        wait_runs(watch, "rollups")
+    wait_until(lambda: job(stack, "outbox")[:2] == ("done", 0), 30, "done")
+    assert watch.stop() == 0
+
+
 def test_switched_off(stack):
     forget(stack)
     watch = collector(stack, PULSE_COLLECTOR_MAINTENANCE="off")
