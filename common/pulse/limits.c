@@ -8,7 +8,9 @@ static const struct conf_item items[] = {
      1024, 100e6, NULL,
      "Largest encoded record; the topics' max.message.bytes must allow it."},
     {"PULSE_INGEST_TIME_PAST", CONF_DURATION, AT(time_past_ms), "7d", 1000,
-     3650 * 86400e3, NULL, "A record may be this much older than now."},
+     3650 * 86400e3, NULL,
+     "A record may be this much older than now, where the store's late "
+     "limit is not shorter."},
     {"PULSE_INGEST_TIME_FUTURE", CONF_DURATION, AT(time_future_ms), "10m", 0,
      86400e3, NULL, "A record may be this much ahead of now."},
     {"PULSE_INGEST_LABELS", CONF_INT, AT(labels_max), "32", 1, 256, NULL,

@@ -188,6 +188,17 @@ static bool is_strict(struct http_request *r)
     return str_is(value, "1") || str_is(value, "true");
 }
 
+/* The edge's own window, but never what the store would not take. */
+static struct check_rules rules_now(const struct edge *e)
+{
+    struct check_rules rules = e->shared.rules;
+    int64_t late_us = keys_late_limit_us(e->keys);
+
+    if (rules.past_us > late_us)
+        rules.past_us = late_us;
+    return rules;
+}
+
 static void edge_handle(struct http_request *r, void *arg)
 {
     struct endpoint *endpoint = arg;
@@ -199,6 +210,7 @@ static void edge_handle(struct http_request *r, void *arg)
         return;
     }
     struct worker *w = worker_mine();
+    const struct check_rules rules = rules_now(e);
     AUTO_RELEASE(intake)
     in = {
         .shared = &e->shared,
@@ -206,7 +218,7 @@ static void edge_handle(struct http_request *r, void *arg)
         .request = r,
         .worker = w,
         .check = {.arena = w->arena,
-                  .rules = &e->shared.rules,
+                  .rules = &rules,
                   .caller = http_data(r),
                   .received_us = http_received_us(r)},
         .strict = is_strict(r),

@@ -17,9 +17,10 @@ struct keys {
     struct service_need *need;
     int64_t refresh_ms;
     pthread_t thread;
-    pthread_rwlock_t lock;     /* guards ring */
-    struct keyring *ring;      /* NULL before the first snapshot */
-    _Atomic int64_t read_us;   /* clock_mono_us of the snapshot; 0: none */
+    pthread_rwlock_t lock;   /* guards ring */
+    struct keyring *ring;    /* NULL before the first snapshot */
+    _Atomic int64_t read_us; /* clock_mono_us of the snapshot; 0: none */
+    _Atomic int64_t late_limit_us;
     pthread_mutex_t stop_lock; /* guards stopping */
     pthread_cond_t stop_cond;
     bool stopping;
@@ -67,12 +68,23 @@ static void row_add(struct keyring *ring, const struct pg_result *rows, int row)
     keyring_add(ring, &key);
 }
 
+static bool late_limit_read(struct keys *k, struct err *err)
+{
+    AUTO(pg_result) r = pg_run(k->pg,
+                               "SELECT (extract(epoch FROM store.late_limit())"
+                               " * 1000000)::bigint",
+                               NULL, err);
+    if (r)
+        atomic_store(&k->late_limit_us, pg_get_i64(r, 0, 0));
+    return r;
+}
+
 static struct keyring *keys_read(struct keys *k, struct err *err)
 {
     if (!pg_connect(k->pg, err))
         return NULL;
     AUTO(pg_result) rows = pg_run(k->pg, keys_sql, NULL, err);
-    if (!rows)
+    if (!rows || !late_limit_read(k, err))
         return NULL;
     AUTO(keyring) ring = keyring_new();
     for (int row = 0; row < pg_rows(rows); row++)
@@ -154,6 +166,7 @@ struct keys *keys_new(const struct keys_options *options)
     });
     k->need = options->need;
     k->refresh_ms = options->refresh_ms;
+    atomic_init(&k->late_limit_us, INT64_MAX);
     k->count = metrics_gauge(options->metrics, "pulse_ingest_keys",
                              "API keys in the snapshot.", NULL);
     k->failures = metrics_counter(
@@ -211,4 +224,9 @@ enum keys_answer keys_find(struct keys *k, struct str presented,
     }
     pthread_rwlock_unlock(&k->lock);
     return answer;
+}
+
+int64_t keys_late_limit_us(const struct keys *k)
+{
+    return atomic_load(&k->late_limit_us);
 }

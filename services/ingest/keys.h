@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* keys.h - the API keys the edge knows: a snapshot of the table, read again
- * every few seconds by a thread of its own. While PostgreSQL is away the last
- * snapshot goes on serving. */
+/* keys.h - what the edge knows of the database: the API keys, and how old a
+ * record the store takes. A snapshot, read again every few seconds by a thread
+ * of its own. While PostgreSQL is away the last one goes on serving. */
 #ifndef INGEST_KEYS_H
 #define INGEST_KEYS_H
 
@@ -29,5 +29,7 @@ enum keys_answer { KEYS_FOUND, KEYS_UNKNOWN, KEYS_NOT_READY };
 enum keys_answer keys_find(struct keys *k, struct str presented,
                            struct arena *a, struct caller *caller,
                            unsigned *scopes);
+/* The store's late limit; INT64_MAX before it was read. */
+int64_t keys_late_limit_us(const struct keys *k);
 
 #endif

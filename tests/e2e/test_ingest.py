@@ -402,3 +402,23 @@ def test_what_was_counted(edge):
     assert m("pulse_ingest_inflight_bytes") == 0
     assert 0 <= m("pulse_ingest_keys_age_seconds") < 10
     assert m("pulse_ingest_dead_letters_total", fate="kept") > 0
+
+
+def test_the_stores_late_limit_bounds_the_window(edge):
+    """Within PULSE_INGEST_TIME_PAST, but the store would not take it."""
+    def post(age):
+        answer = edge.post(METRIC, {"name": name(), "value": 1,
+                                    "timestamp": time.time() - age}, edge.acme)
+        return answer.status_code, answer.json()
+    assert post(4 * 86400)[0] == 202
+    try:
+        edge.db.execute("UPDATE store.settings SET late_limit = '3 days'")
+        status, body = wait_until(
+            lambda: (found := post(4 * 86400))[0] == 400 and found, 20,
+            "the edge knows the limit")
+        assert body["error"]["code"] == "time_too_old"
+        assert "259200 s" in body["error"]["message"]
+        assert post(3 * 86400 - 60)[0] == 202
+    finally:
+        edge.db.execute("UPDATE store.settings SET late_limit = '8 days'")
+    wait_until(lambda: post(4 * 86400)[0] == 202, 20, "and the next one")
