@@ -48,9 +48,14 @@ static struct str text(char *to, size_t n, const char *what, int64_t number)
     return str_of(to);
 }
 
+static struct str attributes(const struct spec *s, char *to, size_t n)
+{
+    snprintf(to, n, "{\"c\":%" PRId64 "}", s->content);
+    return s->trouble == UNSTORABLE ? STR("{\"n\":\"\\u0000\"}") : str_of(to);
+}
+
 static void encode(struct model *m, const struct spec *s, struct buf *out)
 {
-    static const char nul[] = "{\"n\":\"\\u0000\"}";
     char who[32], id[64], json[64];
     struct str tenant = str_of(m->tenant);
     const struct field fields[] = {
@@ -85,19 +90,13 @@ static void encode(struct model *m, const struct spec *s, struct buf *out)
         break;
     case AT_EVENTS:
         r.kind = RECORD_EVENT;
-        r.event = (struct event_record){
-            .tenant_id = tenant,
-            .id = text(id, sizeof id, "e", s->who),
-            .kind = EVENT_LOG,
-            .attributes = s->trouble == UNSTORABLE
-                              ? str_of(nul)
-                              : text(json, sizeof json, "{\"c\":", s->content),
-            .time_us = s->time_us,
-            .received_at_us = s->time_us};
-        if (s->trouble != UNSTORABLE) {
-            strcat(json, "}");
-            r.event.attributes = str_of(json);
-        }
+        r.event = (struct event_record){.tenant_id = tenant,
+                                        .id = text(id, sizeof id, "e", s->who),
+                                        .kind = EVENT_LOG,
+                                        .attributes =
+                                            attributes(s, json, sizeof json),
+                                        .time_us = s->time_us,
+                                        .received_at_us = s->time_us};
         break;
     case AT_DEADLETTER:
     case TOPIC_COUNT:

@@ -387,8 +387,8 @@ static int set_up(void **state)
     (void)state;
     log_init("prop", LOG_ERROR);
     world.metrics = metrics_new();
-    stats_init(&world.stats, world.metrics);
     assert_true(topics_init(&world.topics, "", NULL));
+    stats_init(&world.stats, world.metrics, &world.topics);
     world.admin = connection("PULSE_PROP_ADMIN");
     world.writer = writer_new("writer");
     world.rival = writer_new("rival");
