@@ -66,11 +66,8 @@ static bool lead_begin(struct maintenance *m, struct err *err)
     if (!pg_script(m->pg, session_settings, err) ||
         !jobs_fill_rollups(m->pg, &m->fills_rollups, err))
         return false;
-    for (size_t i = 0; i < JOB_COUNT; i++) {
-        struct job *job = &m->jobs[i];
-        schedule_init(&job->schedule, job->kind->every_ms(m->settings),
-                      now_ms());
-    }
+    for (size_t i = 0; i < JOB_COUNT; i++)
+        schedule_resume(&m->jobs[i].schedule, now_ms());
     log_info("maintenance_leads",
              LOG_S("rollups", m->fills_rollups ? "by job" : "by policy"));
     return true;
@@ -233,7 +230,7 @@ static void *maintenance_main(void *arg)
     return NULL;
 }
 
-static void metrics_register(struct maintenance *m, struct metrics *metrics)
+static void jobs_init(struct maintenance *m, struct metrics *metrics)
 {
     const char *runs = "Runs of maintenance jobs, by outcome.";
     m->leader =
@@ -243,6 +240,8 @@ static void metrics_register(struct maintenance *m, struct metrics *metrics)
         struct job *job = &m->jobs[i];
         const char *name = job_kinds[i].name;
         job->kind = &job_kinds[i];
+        schedule_init(&job->schedule, job->kind->every_ms(m->settings),
+                      now_ms());
         job->done = metrics_counter(metrics, "pulse_maintenance_runs_total",
                                     runs, "job", name, "outcome", "done", NULL);
         job->failed =
@@ -282,7 +281,7 @@ struct maintenance *maintenance_new(const struct collector_settings *settings,
         .connect_timeout_ms = settings->timeout_ms,
         .statement_timeout_ms = settings->job_timeout_ms,
     });
-    metrics_register(m, metrics);
+    jobs_init(m, metrics);
     pthread_mutex_init(&m->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -15,6 +15,13 @@ void schedule_init(struct schedule *s, int64_t every_ms, int64_t now_ms)
     };
 }
 
+void schedule_resume(struct schedule *s, int64_t now_ms)
+{
+    s->good_ms = now_ms;
+    s->running = false;
+    s->busy = 0;
+}
+
 bool schedule_begin(struct schedule *s, int64_t now_ms)
 {
     bool first = !s->running;

@@ -19,6 +19,9 @@ enum { SCHEDULE_BUSY_MAX = 20 };
 
 /* Due at once. */
 void schedule_init(struct schedule *s, int64_t every_ms, int64_t now_ms);
+/* Leading anew: what ran has ended, as if in order; pauses after failures stay,
+ * or a job that ends our connection would run without any. */
+void schedule_resume(struct schedule *s, int64_t now_ms);
 /* Before each step. True: it is the first of a run. */
 bool schedule_begin(struct schedule *s, int64_t now_ms);
 /* The run is through: due a period after it began; a run longer than that is

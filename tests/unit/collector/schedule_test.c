@@ -110,6 +110,29 @@ static void busy_is_soon_again_but_not_for_ever(void **state)
     assert_false(schedule_busy(&schedule, 5 * S));
 }
 
+static void leading_anew_keeps_the_pause(void **state)
+{
+    (void)state;
+    schedule_begin(&schedule, 5 * S);
+    schedule_failed(&schedule, 5 * S);
+    schedule_begin(&schedule, schedule.due_ms);
+    schedule_failed(&schedule, 10 * S);
+    int64_t due_ms = schedule.due_ms;
+    assert_true(due_ms >= 11 * S);
+    schedule_resume(&schedule, 10 * S + 1);
+    assert_int_equal(schedule.due_ms, due_ms);
+    assert_true(schedule_begin(&schedule, due_ms)); /* a new run */
+    schedule_failed(&schedule, due_ms);
+    assert_true(schedule.due_ms - due_ms >= 2 * S); /* still growing */
+    /* who led long ago is not late at once */
+    schedule_resume(&schedule, 60 * MINUTE);
+    assert_int_equal(schedule_late_ms(&schedule, 60 * MINUTE), 0);
+    /* nor is a run that was broken off gone on with */
+    assert_true(schedule_begin(&schedule, 60 * MINUTE));
+    schedule_resume(&schedule, 61 * MINUTE);
+    assert_true(schedule_begin(&schedule, 61 * MINUTE));
+}
+
 static void late_is_what_is_past_the_period(void **state)
 {
     (void)state;
@@ -135,6 +158,7 @@ int main(void)
         cmocka_unit_test_setup(failures_back_off_and_success_forgets, start),
         cmocka_unit_test_setup(a_rare_job_is_retried_within_minutes, start),
         cmocka_unit_test_setup(busy_is_soon_again_but_not_for_ever, start),
+        cmocka_unit_test_setup(leading_anew_keeps_the_pause, start),
         cmocka_unit_test_setup(late_is_what_is_past_the_period, start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
