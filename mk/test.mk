@@ -45,9 +45,15 @@ bench-writer: build-release $(BENCHES:%=build/release/bench/%)
 	@ROUNDS=$(ROUNDS) ROWS=$(ROWS) SERIES=$(SERIES) \
 	    PULSE_BIN=build/release/bin tests/bench/run_writer $(ARGS)
 
+# What a sample takes compressed; the timescale edition.
+bench-compression:
+	@dir=$$(mktemp -d) && \
+	    db/tests/pglite/run db/tests/pglite/compression_bench.mjs $$dir; \
+	    code=$$?; rm -rf $$dir; exit $$code
+
 SECONDS ?= 30
 fuzz: $(FUZZERS:%=build/fuzz/bin/%)
 	@tests/fuzz/run $(SECONDS) $^
 
 .PHONY: test unit prop db-test schema-docs e2e faults faults-short bench \
-    bench-writer fuzz
+    bench-writer bench-compression fuzz
