@@ -148,7 +148,7 @@ def test_its_state_is_told(stack):
     shown = stack.run("status", PULSE_TARGETS="").stdout
     assert [line for line in shown.splitlines() if "ompression" in line] == [
         "Compression         unavailable (apache edition)"]
-    assert "Maintenance         3 jobs on time\n" in shown
+    assert "Maintenance         all 3 on time\n" in shown
     assert watch.stop() == 0
 
 
@@ -227,7 +227,7 @@ def test_a_job_that_fails_is_retried_and_others_go_on(stack):
         wait_until(lambda: watch.metric("pulse_maintenance_late_seconds",
                                         job="retention") > 1, 20, "it is late")
         shown = stack.run("status", PULSE_TARGETS="").stdout
-        assert "2 of 3 jobs on time\n" in shown
+        assert "2 of 3 on time\n" in shown
         assert "retention: failed" in shown and "the disk is full" in shown
     wait_until(lambda: job(stack, "retention")[:2] == ("done", 0), 60,
                "done again")

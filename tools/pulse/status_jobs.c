@@ -66,7 +66,8 @@ static void job_text(const struct status_job *job, struct buf *out)
 {
     buf_addf(out, "                    %s: ", job->name);
     if (job->failures > 0)
-        buf_addf(out, "failed %" PRId64 " times, ", job->failures);
+        buf_addf(out, "failed %" PRId64 " time%s, ", job->failures,
+                 job->failures == 1 ? "" : "s");
     if (job_waits(job))
         buf_add_text(out, "has not run yet");
     else
@@ -85,9 +86,9 @@ void status_jobs_text(const struct status *s, struct buf *out)
     if (s->job_count == 0)
         buf_add_text(out, "no job has run yet: does a collector run?\n");
     else if (good == s->job_count)
-        buf_addf(out, "%zu jobs on time\n", good);
+        buf_addf(out, "all %zu on time\n", good);
     else
-        buf_addf(out, "%zu of %zu jobs on time\n", good, s->job_count);
+        buf_addf(out, "%zu of %zu on time\n", good, s->job_count);
     for (size_t i = 0; i < s->job_count; i++)
         if (!job_good(&s->jobs[i]))
             job_text(&s->jobs[i], out);
