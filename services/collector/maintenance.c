@@ -280,6 +280,7 @@ struct maintenance *maintenance_new(const struct collector_settings *settings,
         .application = "pulse-maintenance",
         .connect_timeout_ms = settings->timeout_ms,
         .statement_timeout_ms = settings->job_timeout_ms,
+        .writes = true,
     });
     jobs_init(m, metrics);
     pthread_mutex_init(&m->lock, NULL);

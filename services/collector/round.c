@@ -143,6 +143,7 @@ static bool parts_open(struct rounds *r, struct err *err)
         .application = "pulse-collector",
         .connect_timeout_ms = s->timeout_ms,
         .statement_timeout_ms = s->timeout_ms,
+        .writes = true,
     };
     r->pg = pg_new(&options);
     samples_init(&r->samples, series_max + OWN_SERIES_MAX);

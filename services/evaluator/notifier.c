@@ -362,7 +362,8 @@ struct notifier *notifier_new(const struct evaluator_settings *settings,
         .url = settings->shared.postgres_url,
         .application = "pulse-notifier",
         .connect_timeout_ms = settings->consumer.connect_timeout_ms,
-        .statement_timeout_ms = settings->consumer.statement_timeout_ms});
+        .statement_timeout_ms = settings->consumer.statement_timeout_ms,
+        .writes = true});
     n->sender = sender_new(
         service_loop(service),
         &(struct sender_options){.guard = &settings->guard,

@@ -93,6 +93,18 @@ def test_each_once_over_restarts(stack, produce, writer):
     assert found == list(range(150))
 
 
+def test_the_ledger_proves_them_too(stack, writer):
+    done = stack.run("ledger")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [[*line[:4], *line[6:9]] for line in lines if line[0] in TOPICS] == [
+        ["audit", "0", "5", "5", "0", "5", "0"],
+        ["audit", "1", "150", "150", "0", "150", "0"],
+        ["clicks.eu", "0", "0", "0", "0", "0", "0"],
+        ["clicks.eu", "1", "2", "1", "0", "2", "0"]]
+    assert "audit" not in stack.run("status").stdout
+
+
 @pytest.mark.parametrize("wrong", [
     {"PULSE_RAW_TOPICS": "a b"}, {"PULSE_RAW_TOPICS": "pulse.events"},
     {"PULSE_RAW_TENANT": ""}])

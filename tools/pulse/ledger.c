@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/pulse/ledger.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,16 +18,27 @@ void ledger_release(struct ledger *l)
     *l = (struct ledger){0};
 }
 
-static struct ledger_line *line_get(struct ledger *l, size_t topic,
+/* TOPIC_COUNT for one that is archived. */
+static size_t topic_find(struct str name)
+{
+    size_t i = 0;
+    while (i < TOPIC_COUNT && !str_is(name, topic_names[i]))
+        i++;
+    return i;
+}
+
+static struct ledger_line *line_get(struct ledger *l, struct str name,
                                     int32_t part)
 {
     for (size_t i = 0; i < l->count; i++)
-        if (l->lines[i].topic == topic && l->lines[i].part == part)
+        if (str_is(name, l->lines[i].name) && l->lines[i].part == part)
             return &l->lines[i];
     l->lines = xreallocarray(l->lines, l->count + 1, sizeof *l->lines);
-    l->lines[l->count] = (struct ledger_line){
-        .topic = topic, .part = part, .end = -1, .lag = -1};
-    return &l->lines[l->count++];
+    struct ledger_line *line = &l->lines[l->count++];
+    *line = (struct ledger_line){
+        .topic = topic_find(name), .part = part, .end = -1};
+    snprintf(line->name, sizeof line->name, "%.*s", STR_ARG(name));
+    return line;
 }
 
 static int lines_order(const void *a, const void *b)
@@ -34,22 +46,14 @@ static int lines_order(const void *a, const void *b)
     const struct ledger_line *x = a, *y = b;
     if (x->topic != y->topic)
         return x->topic < y->topic ? -1 : 1;
-    return (x->part > y->part) - (x->part < y->part);
+    int c = strcmp(x->name, y->name);
+    return c != 0 ? c : (x->part > y->part) - (x->part < y->part);
 }
 
 static void lines_sort(struct ledger *l)
 {
     if (l->count)
         qsort(l->lines, l->count, sizeof *l->lines, lines_order);
-}
-
-/* TOPIC_COUNT for a topic that is not ours. */
-static size_t topic_find(struct str name)
-{
-    size_t i = 0;
-    while (i < TOPIC_COUNT && !str_is(name, topic_names[i]))
-        i++;
-    return i;
 }
 
 bool ledger_read(struct ledger *l, struct world *w, struct err *err)
@@ -65,11 +69,8 @@ bool ledger_read(struct ledger *l, struct world *w, struct err *err)
     if (!r)
         return false;
     for (int i = 0; i < pg_rows(r); i++) {
-        size_t topic = topic_find(pg_get_str(r, i, 0));
-        if (topic == TOPIC_COUNT)
-            continue;
         struct ledger_line *line =
-            line_get(l, topic, (int32_t)pg_get_i64(r, i, 1));
+            line_get(l, pg_get_str(r, i, 0), (int32_t)pg_get_i64(r, i, 1));
         line->claimed = true;
         line->first = pg_get_i64(r, i, 2);
         line->next = pg_get_i64(r, i, 3);
@@ -82,20 +83,19 @@ bool ledger_read(struct ledger *l, struct world *w, struct err *err)
     return true;
 }
 
-static bool topic_ends(struct ledger *l, size_t topic,
+static bool topic_ends(struct ledger *l, const char *topic,
                        struct kafka_admin *admin, struct err *err)
 {
     struct kafka_topic_info info;
-    if (!kafka_topic_describe(admin, topic_names[topic], &info, err))
+    if (!kafka_topic_describe(admin, topic, &info, err))
         return false;
     struct kafka_log_range *ranges =
         xcalloc((size_t)info.partitions, sizeof *ranges);
     for (int i = 0; i < info.partitions; i++)
-        ranges[i] =
-            (struct kafka_log_range){.topic = topic_names[topic], .part = i};
+        ranges[i] = (struct kafka_log_range){.topic = topic, .part = i};
     bool good = kafka_log_ranges(admin, ranges, (size_t)info.partitions, err);
     for (int i = 0; good && i < info.partitions; i++) {
-        struct ledger_line *line = line_get(l, topic, i);
+        struct ledger_line *line = line_get(l, str_of(topic), i);
         if (!line->claimed)
             line->first = line->next = ranges[i].first;
         line->end = ranges[i].end;
@@ -106,14 +106,31 @@ static bool topic_ends(struct ledger *l, size_t topic,
     return good;
 }
 
+/* One that was read once and is gone now only has no end. Lines are sorted, and
+ * those of partitions nobody claimed come behind. */
+static void archives_ends(struct ledger *l, struct kafka_admin *admin)
+{
+    struct err err;
+    char last[sizeof l->lines->name] = "";
+    size_t count = l->count;
+    for (size_t i = 0; i < count; i++) {
+        if (l->lines[i].topic < TOPIC_COUNT ||
+            strcmp(l->lines[i].name, last) == 0)
+            continue;
+        memcpy(last, l->lines[i].name, sizeof last);
+        (void)topic_ends(l, last, admin, &err);
+    }
+}
+
 bool ledger_read_ends(struct ledger *l, struct world *w, struct err *err)
 {
     struct kafka_admin *admin = world_admin(w, err);
     if (!admin)
         return false;
     for (size_t topic = 0; topic < TOPIC_COUNT; topic++)
-        if (!topic_ends(l, topic, admin, err))
+        if (!topic_ends(l, topic_names[topic], admin, err))
             return kafka_failed(err);
+    archives_ends(l, admin);
     lines_sort(l);
     return true;
 }

@@ -7,13 +7,14 @@
 #include "tools/pulse/world.h"
 
 struct ledger_line {
-    size_t topic; /* enum topic */
+    size_t topic;   /* enum topic; TOPIC_COUNT: archived, not Pulse's own */
+    char name[250]; /* the topic's */
     int32_t part;
     bool claimed; /* the writer has an offsets row for it */
     int64_t first, next;
     int64_t stored, duplicate, dead, gap;
-    int64_t end; /* Kafka's; -1: not asked */
-    int64_t lag; /* messages; -1: not asked */
+    int64_t end; /* Kafka's; -1: not known */
+    int64_t lag; /* messages; 0 where end is not known */
 };
 
 /* Consumed = stored + duplicate + dead + gap. */

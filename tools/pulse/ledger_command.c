@@ -5,7 +5,6 @@
 
 #include "common/clock.h"
 #include "common/json.h"
-#include "common/pulse/topology.h"
 #include "tools/pulse/commands.h"
 #include "tools/pulse/ledger.h"
 #include "tools/pulse/table.h"
@@ -35,7 +34,7 @@ static void text_write(const struct ledger *l, struct buf *out)
                    "LAG>|");
     for (size_t i = 0; i < l->count; i++) {
         const struct ledger_line *line = &l->lines[i];
-        table_cellf(&t, "%s", topic_names[line->topic]);
+        table_cellf(&t, "%s", line->name);
         table_cellf(&t, "%d", line->part);
         const int64_t numbers[] = {line->next - line->first,
                                    line->stored,
@@ -65,7 +64,7 @@ static void json_write(const struct ledger *l, struct buf *out)
     for (size_t i = 0; i < l->count; i++) {
         const struct ledger_line *line = &l->lines[i];
         buf_addf(out, "%s{\"topic\":\"%s\",\"part\":%d,", i ? "," : "",
-                 topic_names[line->topic], line->part);
+                 line->name, line->part);
         buf_addf(out,
                  "\"first\":%" PRId64 ",\"next\":%" PRId64
                  ",\"consumed\":%" PRId64 ",\"stored\":%" PRId64

@@ -111,8 +111,9 @@ static bool evaluator_read(struct status *s, struct pg *pg,
     for (size_t n = 0; n < l->count; n++) {
         const struct ledger_line *line = &l->lines[n];
         for (int i = 0; i < pg_rows(r); i++) {
-            if (!str_is(pg_get_str(r, i, 0), topic_names[line->topic]) ||
-                pg_get_i64(r, i, 1) != line->part || line->end < 0)
+            if (!str_is(pg_get_str(r, i, 0), line->name) ||
+                pg_get_i64(r, i, 1) != line->part || line->end < 0 ||
+                line->topic == TOPIC_COUNT)
                 continue;
             int64_t lag = line->end - pg_get_i64(r, i, 2);
             int64_t *sum = &s->flows[line->topic].evaluator_lag;
@@ -127,7 +128,8 @@ static void stored_sums(const struct ledger *l, int64_t sums[TOPIC_COUNT])
     for (size_t i = 0; i < TOPIC_COUNT; i++)
         sums[i] = 0;
     for (size_t i = 0; i < l->count; i++)
-        sums[l->lines[i].topic] += l->lines[i].stored;
+        if (l->lines[i].topic < TOPIC_COUNT)
+            sums[l->lines[i].topic] += l->lines[i].stored;
 }
 
 /* Two looks at the ledger, MEASURE_US apart. */
@@ -150,6 +152,8 @@ static bool flows_measure(struct status *s, struct world *w, int64_t from_us,
     if (!ledger_read_ends(&l, w, &s->kafka))
         return true;
     for (size_t i = 0; i < l.count; i++) {
+        if (l.lines[i].topic == TOPIC_COUNT)
+            continue;
         int64_t *lag = &s->flows[l.lines[i].topic].writer_lag;
         *lag = (*lag < 0 ? 0 : *lag) + l.lines[i].lag;
     }
