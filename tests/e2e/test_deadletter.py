@@ -7,6 +7,8 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import NewTopic
 from harness.records import Injector, encode, metric, now_us
 from harness.stack import BIN
 from harness.wait import wait_until
@@ -327,6 +329,30 @@ def test_bytes_that_are_no_record(stack, pulse):
         stack, "topic = 'pulse.events' AND id > %s", ident), 20, "its letter")
     assert row_of(stack, again[0])["status"] == "new"
     balanced(stack)
+
+
+def test_a_letter_of_anothers_topic_goes_back_to_it(stack, pulse, tmp_path):
+    admin = stack.kafka.admin()
+    for done in admin.create_topics([NewTopic("raw.letters", 1, 1)]).values():
+        done.result(30)
+    ident = put_letter(stack, "no text", datetime.now(UTC), stage="writer",
+                       endpoint=None, topic="raw.letters", part=0, off=7,
+                       reason="unstorable")
+    assert edit(pulse, tmp_path, ident, "better text").returncode == 0
+    assert pulse("show", ident, "--payload").stdout == "better text"
+    try:
+        done = pulse("redrive", ident)
+        assert done.returncode == 0, done.stderr
+        assert f"{ident}: 1 record sent to raw.letters" in done.stdout
+        found = Consumer({"bootstrap.servers": stack.kafka.brokers,
+                          "group.id": "letters"})
+        found.assign([TopicPartition("raw.letters", 0, 0)])
+        message = wait_until(lambda: found.poll(1), 20, "the message")
+        assert message.value() == b"better text"
+        found.close()
+    finally:
+        for done in admin.delete_topics(["raw.letters"]).values():
+            done.result(30)
 
 
 # --- which letters -----------------------------------------------------------

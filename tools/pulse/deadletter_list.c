@@ -199,7 +199,8 @@ static void letter_text(const struct deadletter *l, const struct planner *p,
 static void payload_only(const struct deadletter *l, const struct planner *p,
                          struct buf *out)
 {
-    bool avro = str_is(l->stage, "writer") &&
+    enum record_kind kind;
+    bool avro = str_is(l->stage, "writer") && plan_kind(l->topic, &kind) &&
                 payload_record(p->codec, p->arena, l->payload, out);
     if (avro)
         buf_add_char(out, '\n');
