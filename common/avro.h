@@ -2,7 +2,8 @@
 /* avro.h - Avro single-object encoding (Avro 1.12 specification): C3 01, the
  * schema's CRC-64-AVRO fingerprint little-endian, the body. Encodes and
  * decodes with libavro; a walker checks foreign bytes first, because
- * libavro's decoder allocates what the bytes claim. */
+ * libavro's decoder allocates what the bytes claim. Where decoding has to be
+ * fast, avro_cursor.h reads without libavro. */
 #ifndef COMMON_AVRO_H
 #define COMMON_AVRO_H
 

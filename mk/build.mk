@@ -110,7 +110,7 @@ $(foreach p,$(PROPS),$(eval $(call program,asan,$(p:%.c=%),$(p) \
     $(call prop_parts,$(p)),-lcmocka $(call prop_flags,$(p)))))
 $(foreach d,$(AT_DB),$(eval $(call program,asan,$(d),$(d).c)))
 $(foreach f,$(FUZZERS),$(eval \
-    $(call program,fuzz,bin/$(f),tests/fuzz/$(f).c)))
+    $(call program,fuzz,bin/$(f),tests/fuzz/$(f).c tests/unit/record_oracle.c)))
 
 # Of make bench-writer: programs, and what they share.
 BENCHES := fill_topic limit_copy peer_insert

@@ -20,6 +20,10 @@ struct metric_record {
     int64_t time_us;        /* the sender's clock, µs since 1970 UTC */
     int64_t received_at_us; /* the edge's clock */
     struct str source;      /* p == NULL: none */
+    /* Of decoded ones: bytes that no other series has; the same series may
+     * have others, in a message that spells it differently. p == NULL: none
+     * are known. */
+    struct str series;
 };
 
 enum field_type { FIELD_REAL, FIELD_INTEGER, FIELD_BOOLEAN, FIELD_TEXT };
@@ -94,9 +98,10 @@ DEFINE_AUTO(record_codec)
  * is not finite, or an id or name is empty. */
 bool record_encode(struct record_codec *c, const struct record *r,
                    struct buf *out, struct err *err) MUST_USE;
-/* Everything in *r is copied into a. A metric's labels are those of its series
- * (metric_labels): no reader needs to look at source. ERR_INPUT: unknown
- * schema, bad bytes, or what record_encode refuses. */
+/* Texts of *r point into message, lists are in a: both must outlive it. A
+ * metric's labels are those of its series (metric_labels): no reader needs to
+ * look at source. ERR_INPUT: unknown schema, bad bytes, or what record_encode
+ * refuses. */
 bool record_decode(struct record_codec *c, struct str message, struct arena *a,
                    struct record *r, struct err *err) MUST_USE;
 

@@ -7,18 +7,20 @@
 #include "common/avro.h"
 #include "common/pulse/record_slot.h"
 
-/* A schema version and where each slot is in it: readers of old versions find
- * fields that came later nowhere, and take null. */
+/* A schema version and its fields: those of an old version lack what came
+ * later, which stays null. */
 struct version {
     struct avro_codec *codec;
     enum record_kind kind;
-    int field[SLOTS_MAX]; /* index of the schema's field; -1: none */
+    const struct slot *slots[SLOTS_MAX]; /* in the schema's order */
+    size_t slot_count;
 };
 
 struct record_codec {
     struct version versions[SCHEMA_COUNT];
     struct version *newest[RECORD_KINDS];
     struct buf name; /* libavro's maps want NUL-terminated keys */
+    struct record_scratch scratch;
 };
 
 static bool kind_of(const char *schema, enum record_kind *kind)
@@ -32,14 +34,72 @@ static bool kind_of(const char *schema, enum record_kind *kind)
     return false;
 }
 
-static void find_fields(struct version *v)
+static const struct slot *slot_named(enum record_kind kind, const char *name)
 {
-    const struct record_shape *shape = &record_shapes[v->kind];
-    avro_value_t *value = avro_codec_value(v->codec);
+    const struct record_shape *shape = &record_shapes[kind];
     for (size_t i = 0; i < shape->slot_count; i++) {
-        v->field[i] = avro_schema_record_field_get_index(
-            avro_value_get_schema(value), shape->slots[i].name);
+        if (strcmp(shape->slots[i].name, name) == 0) {
+            return &shape->slots[i];
+        }
     }
+    return NULL;
+}
+
+/* ["null", of] */
+static bool is_optional(avro_schema_t field, avro_type_t of)
+{
+    return is_avro_union(field) && avro_schema_union_size(field) == 2 &&
+           is_avro_null(avro_schema_union_branch(field, 0)) &&
+           avro_typeof(avro_schema_union_branch(field, 1)) == of;
+}
+
+/* Is the field what record_body_read takes it for? */
+static bool fits(const struct slot *s, avro_schema_t field)
+{
+    switch (s->type) {
+    case SLOT_ID:
+    case SLOT_TEXT:
+    case SLOT_JSON:
+        return is_avro_string(field);
+    case SLOT_OPTIONAL:
+        return is_optional(field, AVRO_STRING);
+    case SLOT_BYTES:
+        return is_avro_bytes(field);
+    case SLOT_LONG:
+    case SLOT_TIME:
+        return is_avro_int64(field);
+    case SLOT_REAL:
+        return is_avro_double(field);
+    case SLOT_KIND:
+        return is_avro_enum(field);
+    case SLOT_LABELS:
+        return is_avro_map(field) &&
+               is_avro_string(avro_schema_map_values(field));
+    case SLOT_FIELDS:
+        return is_avro_map(field) &&
+               is_avro_union(avro_schema_map_values(field));
+    case SLOT_PART:
+        return is_optional(field, AVRO_INT32);
+    case SLOT_OFFSET:
+        return is_optional(field, AVRO_INT64);
+    }
+    return false;
+}
+
+static void find_slots(struct version *v)
+{
+    avro_schema_t schema = avro_value_get_schema(avro_codec_value(v->codec));
+    v->slot_count = avro_schema_record_size(schema);
+    assert(v->slot_count <= SLOTS_MAX);
+    for (size_t i = 0; i < v->slot_count; i++) {
+        const char *name = avro_schema_record_field_name(schema, (int)i);
+        v->slots[i] = slot_named(v->kind, name);
+        assert(v->slots[i] != NULL);
+        assert(fits(v->slots[i],
+                    avro_schema_record_field_get_by_index(schema, (int)i)));
+    }
+    /* metric.series: tenant, name, labels, nothing between them. */
+    assert(v->kind != RECORD_METRIC || v->slots[2]->type == SLOT_LABELS);
 }
 
 struct record_codec *record_codec_new(struct err *err)
@@ -53,7 +113,7 @@ struct record_codec *record_codec_new(struct err *err)
         if (v->codec == NULL) {
             return NULL;
         }
-        find_fields(v);
+        find_slots(v);
         c->newest[v->kind] = v; /* they are sorted by version */
     }
     return MOVE(c);
@@ -68,6 +128,7 @@ void record_codec_free(struct record_codec *c)
         avro_codec_free(c->versions[i].codec);
     }
     buf_release(&c->name);
+    record_scratch_release(&c->scratch);
     free(c);
 }
 
@@ -208,166 +269,13 @@ bool record_encode(struct record_codec *c, const struct record *r,
         return false;
     }
     avro_value_t *value = avro_codec_value(v->codec);
-    for (size_t i = 0; i < record_shapes[r->kind].slot_count; i++) {
+    for (size_t i = 0; i < v->slot_count; i++) {
         avro_value_t field;
-        int failed =
-            avro_value_get_by_index(value, (size_t)v->field[i], &field, NULL) ||
-            put_slot(c, &field, slot_of(r, i), r);
-        assert(!failed); /* the shape and the newest schema agree */
+        int failed = avro_value_get_by_index(value, i, &field, NULL) ||
+                     put_slot(c, &field, v->slots[i], r);
+        assert(!failed); /* find_slots has looked */
     }
     return avro_encode(v->codec, out, err);
-}
-
-/* An empty text is not the absence of one: p is not NULL. */
-static struct str keep(struct arena *a, const void *p, size_t n)
-{
-    return n > 0 ? arena_str(a, (struct str){p, n}) : STR("");
-}
-
-static struct str get_text(const avro_value_t *field, struct arena *a)
-{
-    const char *p = "";
-    size_t size = 1; /* with the NUL */
-    (void)avro_value_get_string(field, &p, &size);
-    return keep(a, p, size - 1);
-}
-
-static struct str get_bytes(const avro_value_t *field, struct arena *a)
-{
-    const void *p = "";
-    size_t size = 0;
-    (void)avro_value_get_bytes(field, &p, &size);
-    return keep(a, p, size);
-}
-
-/* False: null. */
-static bool get_branch(const avro_value_t *field, avro_value_t *other)
-{
-    int branch = 0;
-    (void)avro_value_get_discriminant(field, &branch);
-    return branch == 1 && avro_value_get_current_branch(field, other) == 0;
-}
-
-static struct str get_optional(const avro_value_t *field, struct arena *a)
-{
-    avro_value_t text;
-    return get_branch(field, &text) ? get_text(&text, a) : (struct str){0};
-}
-
-static int64_t get_long(const avro_value_t *field)
-{
-    int64_t n = 0;
-    (void)avro_value_get_long(field, &n);
-    return n;
-}
-
-static void get_labels(const avro_value_t *map, struct arena *a,
-                       struct metric_record *m)
-{
-    size_t count = 0;
-    (void)avro_value_get_size(map, &count);
-    struct label *labels = arena_alloc(a, (count + 1) * sizeof *labels);
-    for (size_t i = 0; i < count; i++) {
-        avro_value_t text;
-        const char *name = "";
-        (void)avro_value_get_by_index(map, i, &text, &name);
-        labels[i].name = keep(a, name, strlen(name));
-        labels[i].value = get_text(&text, a);
-    }
-    bool unique = labels_sort(labels, count);
-    assert(unique); /* libavro's map made them so */
-    m->labels = labels;
-    m->label_count = count;
-}
-
-static void get_field(const avro_value_t *entry, struct arena *a,
-                      struct field *f)
-{
-    avro_value_t branch;
-    int type = 0, truth = 0;
-    (void)avro_value_get_discriminant(entry, &type);
-    (void)avro_value_get_current_branch(entry, &branch);
-    f->type = (enum field_type)type;
-    switch (f->type) {
-    case FIELD_REAL:
-        (void)avro_value_get_double(&branch, &f->real);
-        break;
-    case FIELD_INTEGER:
-        f->integer = get_long(&branch);
-        break;
-    case FIELD_BOOLEAN:
-        (void)avro_value_get_boolean(&branch, &truth);
-        f->boolean = truth != 0;
-        break;
-    case FIELD_TEXT:
-        f->text = get_text(&branch, a);
-        break;
-    }
-}
-
-static void get_fields(const avro_value_t *map, struct arena *a,
-                       struct telemetry_record *t)
-{
-    size_t count = 0;
-    (void)avro_value_get_size(map, &count);
-    struct field *fields = arena_alloc(a, (count + 1) * sizeof *fields);
-    for (size_t i = 0; i < count; i++) {
-        avro_value_t entry;
-        const char *name = "";
-        (void)avro_value_get_by_index(map, i, &entry, &name);
-        fields[i].name = keep(a, name, strlen(name));
-        get_field(&entry, a, &fields[i]);
-    }
-    t->metrics = fields;
-    t->metric_count = count;
-}
-
-static void get_slot(const avro_value_t *field, const struct slot *s,
-                     struct arena *a, struct record *r)
-{
-    void *to = (char *)r + s->at;
-    avro_value_t branch;
-    int kind = 0;
-    switch (s->type) {
-    case SLOT_ID:
-    case SLOT_TEXT:
-    case SLOT_JSON:
-        *(struct str *)to = get_text(field, a);
-        break;
-    case SLOT_OPTIONAL:
-        *(struct str *)to = get_optional(field, a);
-        break;
-    case SLOT_BYTES:
-        *(struct str *)to = get_bytes(field, a);
-        break;
-    case SLOT_LONG:
-    case SLOT_TIME:
-        *(int64_t *)to = get_long(field);
-        break;
-    case SLOT_REAL:
-        (void)avro_value_get_double(field, (double *)to);
-        break;
-    case SLOT_KIND:
-        (void)avro_value_get_enum(field, &kind);
-        r->event.kind = (enum event_kind)kind;
-        break;
-    case SLOT_LABELS:
-        get_labels(field, a, &r->metric);
-        break;
-    case SLOT_FIELDS:
-        get_fields(field, a, &r->telemetry);
-        break;
-    case SLOT_PART:
-        if (get_branch(field, &branch)) {
-            (void)avro_value_get_int(&branch, &r->dead_letter.part);
-        }
-        break;
-    case SLOT_OFFSET:
-        if (get_branch(field, &branch)) {
-            r->dead_letter.offset = get_long(&branch);
-        }
-        break;
-    }
 }
 
 static struct version *version_of(struct record_codec *c, uint64_t fingerprint)
@@ -395,17 +303,13 @@ bool record_decode(struct record_codec *c, struct str message, struct arena *a,
                 (unsigned long long)fingerprint);
         return false;
     }
-    if (!avro_decode(v->codec, body, err)) {
-        return false;
-    }
+    struct avro_cursor at = avro_cursor_of(body);
     *r = (struct record){.kind = v->kind};
-    for (size_t i = 0; i < record_shapes[v->kind].slot_count; i++) {
-        avro_value_t field;
-        if (v->field[i] >= 0 &&
-            avro_value_get_by_index(avro_codec_decoded(v->codec),
-                                    (size_t)v->field[i], &field, NULL) == 0) {
-            get_slot(&field, slot_of(r, i), a, r);
-        }
+    if (!record_body_read(&at, v->slots, v->slot_count, &c->scratch, a, r)) {
+        err_set(err, ERR_INPUT, "bad %s at byte %zu: %s",
+                record_shapes[v->kind].name, body.n - avro_cursor_left(&at),
+                at.wrong);
+        return false;
     }
     if (r->kind == RECORD_METRIC) {
         r->metric.labels = metric_labels(&r->metric, a, &r->metric.label_count);

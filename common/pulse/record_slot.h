@@ -5,6 +5,7 @@
 #ifndef COMMON_PULSE_RECORD_SLOT_H
 #define COMMON_PULSE_RECORD_SLOT_H
 
+#include "common/avro_cursor.h"
 #include "common/pulse/record.h"
 
 enum slot_type {
@@ -59,6 +60,20 @@ static inline double slot_real(const struct record *r, const struct slot *s)
 {
     return *(const double *)(const void *)((const char *)r + s->at);
 }
+
+/* Memory for lists while they are read; {0} to begin. */
+struct record_scratch {
+    struct label *labels;
+    struct field *fields;
+    size_t label_cap, field_cap;
+};
+void record_scratch_release(struct record_scratch *s);
+
+/* Reads the fields, which come in the order of slots, into *r (of slots[0]'s
+ * kind): texts stay where they are, lists are put into a. False: c->wrong. */
+bool record_body_read(struct avro_cursor *c, const struct slot *const *slots,
+                      size_t count, struct record_scratch *s, struct arena *a,
+                      struct record *r) MUST_USE;
 
 /* What record_encode and record_decode refuse. texts: their UTF-8 too (bytes
  * that avro_check passed need it not again). ERR_INPUT. */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Foreign Avro bytes: the first byte chooses the schema, the rest is the body.
- * What decodes must encode again, and then decode to the same record. */
+ * What decodes must encode again, and then decode to the same record; and
+ * libavro must read, or refuse, the same. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "build/gen/schemas.h"
 #include "common/pulse/record.h"
+#include "tests/unit/record_oracle.h"
 
 static struct record_codec *codec;
 static struct arena *arena;
@@ -58,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         /* Exactly as long as it is, so that ASan sees a read beyond it. */
         char *bytes = xmalloc(message.n);
         memcpy(bytes, message.p, message.n);
+        oracle_compare(codec, (struct str){bytes, message.n}, arena);
         decode_twice((struct str){bytes, message.n});
         free(bytes);
     }

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/avro_cursor.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "avro_cursor_double copies Avro's little-endian doubles");
+
+bool avro_cursor_fail(struct avro_cursor *c, const char *what)
+{
+    if (c->wrong == NULL)
+        c->wrong = what;
+    return false;
+}
+
+bool avro_cursor_long_slowly(struct avro_cursor *c, int64_t *out)
+{
+    uint64_t n = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+        if (c->p == c->end)
+            return avro_cursor_fail(c, "it ends inside a number");
+        unsigned char byte = *c->p++;
+        if (shift == 63 && byte > 1)
+            break;
+        n |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *out = (int64_t)(n >> 1 ^ -(n & 1));
+            return true;
+        }
+    }
+    return avro_cursor_fail(c, "a number has more than 64 bits");
+}
+
+bool avro_cursor_range(struct avro_cursor *c, int64_t least, int64_t most,
+                       const char *what, int64_t *out)
+{
+    if (!avro_cursor_long(c, out))
+        return false;
+    return (*out >= least && *out <= most) || avro_cursor_fail(c, what);
+}
+
+bool avro_cursor_skip(struct avro_cursor *c, int64_t n)
+{
+    if (n < 0 || (uint64_t)n > avro_cursor_left(c))
+        return avro_cursor_fail(c, "a length is beyond its end");
+    c->p += n;
+    return true;
+}
+
+bool avro_cursor_boolean(struct avro_cursor *c, bool *out)
+{
+    if (avro_cursor_left(c) > 0 && *c->p > 1)
+        return avro_cursor_fail(c, "a boolean is neither 0 nor 1");
+    const unsigned char *at = c->p;
+    if (!avro_cursor_skip(c, 1))
+        return false;
+    *out = *at == 1;
+    return true;
+}
+
+bool avro_cursor_bytes(struct avro_cursor *c, struct str *out)
+{
+    int64_t n;
+    if (!avro_cursor_long(c, &n))
+        return false;
+    const char *start = (const char *)c->p;
+    if (!avro_cursor_skip(c, n))
+        return false;
+    *out = (struct str){start, (size_t)n};
+    return true;
+}
+
+/* How many bytes at the front are ASCII other than NUL: mostly all. */
+static size_t plain_bytes(struct str s)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    size_t i = 0;
+    for (; i + 8 <= s.n; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, s.p + i, sizeof eight);
+        /* A top bit is set, or shows up because a byte is 0. */
+        if (((eight | (eight - ones)) & tops) != 0)
+            break;
+    }
+    while (i < s.n && (unsigned char)(s.p[i] - 1) < 0x7f)
+        i++;
+    return i;
+}
+
+bool avro_cursor_text(struct avro_cursor *c, struct str *out)
+{
+    if (!avro_cursor_bytes(c, out))
+        return false;
+    size_t plain = plain_bytes(*out);
+    if (plain == out->n)
+        return true;
+    struct str rest = {out->p + plain, out->n - plain};
+    if (str_has_nul(rest))
+        return avro_cursor_fail(c, "a text holds a NUL");
+    return str_utf8_valid(rest) || avro_cursor_fail(c, "a text is not UTF-8");
+}
+
+bool avro_cursor_branch(struct avro_cursor *c, size_t branches, int64_t *out)
+{
+    return avro_cursor_range(c, 0, (int64_t)branches - 1,
+                             "a union has no such branch", out);
+}
+
+bool avro_block_open(struct avro_cursor *c, struct avro_block *b)
+{
+    b->bytes = -1;
+    if (!avro_cursor_long(c, &b->count))
+        return false;
+    bool sized = b->count < 0;
+    if (sized && !avro_cursor_long(c, &b->bytes))
+        return false;
+    int64_t left = (int64_t)avro_cursor_left(c);
+    if (b->count < -left || b->count > left)
+        return avro_cursor_fail(c, "a count is beyond its end");
+    if (sized && b->bytes < 0)
+        return avro_cursor_fail(c, "a block is not as long as it says");
+    b->count = sized ? -b->count : b->count;
+    b->start = c->p;
+    return true;
+}
+
+bool avro_block_close(struct avro_cursor *c, const struct avro_block *b)
+{
+    if (b->bytes >= 0 && c->p - b->start != b->bytes)
+        return avro_cursor_fail(c, "a block is not as long as it says");
+    return true;
+}
