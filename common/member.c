@@ -228,6 +228,15 @@ static bool has_room(const struct member *m)
     return m->ops->room == NULL || m->ops->room(m->arg);
 }
 
+/* Events nobody takes would wake the loop again and again. */
+static void hear(struct member *m, bool events)
+{
+    if (m->readable == NULL || m->deaf == !events)
+        return;
+    loop_io_set(m->readable, events ? EPOLLIN : 0);
+    m->deaf = !events;
+}
+
 void member_poll(struct member *m)
 {
     struct kafka_event e;
@@ -241,6 +250,7 @@ void member_poll(struct member *m)
     m->ops->polled(m->arg);
     if (left && has_room(m))
         loop_timer_set(m->again, 0, 0);
+    hear(m, has_room(m));
 }
 
 /* ---- in and out of the group ---- */
@@ -269,6 +279,7 @@ bool member_join(struct member *m, struct err *err)
     m->readable =
         loop_io_new(service_loop(m->service), kafka_consumer_fd(m->consumer),
                     EPOLLIN, on_readable, m);
+    m->deaf = false;
     log_info("joining", LOG_S("group", m->o.group));
     return true;
 }

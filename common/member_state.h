@@ -16,6 +16,7 @@ struct member {
 
     struct kafka_consumer *consumer; /* NULL: not in the group */
     struct loop_io *readable;
+    bool deaf; /* it is not listened to: no room */
     struct kafka_admin *admin;
     struct member_part *parts;
     size_t count, room;

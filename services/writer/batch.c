@@ -26,6 +26,7 @@ struct batch *batch_new(const struct batch_options *options, struct err *err)
 {
     AUTO(batch) b = xcalloc(1, sizeof *b);
     b->arena = arena_new(ARENA_BLOCK);
+    tickets_init(&b->tickets, b->arena);
     b->series = options->series;
     b->topics = options->topics;
     b->raw_tenant = str_of(options->raw_tenant);
@@ -42,6 +43,7 @@ void batch_free(struct batch *b)
     if (b == NULL)
         return;
     record_codec_free(b->codec);
+    tickets_release(&b->tickets);
     arena_free(b->arena);
     rows_release(&b->telemetry);
     rows_release(&b->samples);
@@ -56,7 +58,8 @@ void batch_free(struct batch *b)
 
 void batch_reset(struct batch *b)
 {
-    series_forget(b->series);
+    series_learn(b->series, &b->tickets);
+    tickets_reset(&b->tickets);
     arena_reset(b->arena);
     b->slice_count = b->message_count = b->letter_count = 0;
     b->telemetry.count = b->samples.count = b->events.count = 0;
@@ -146,8 +149,7 @@ static void sample_add(struct batch *b, int64_t time_us, int64_t series_id,
 
 static void add_metric(struct batch *b, const struct metric_record *m)
 {
-    int64_t id = series_find(b->series, b->arena, m->tenant_id, m->name,
-                             m->labels, m->label_count);
+    int64_t id = series_of_metric(b->series, &b->tickets, m);
     sample_add(b, m->time_us, id, m->value, true);
 }
 
@@ -163,16 +165,13 @@ static struct str metrics_json(struct batch *b,
 static void add_telemetry_samples(struct batch *b,
                                   const struct telemetry_record *t)
 {
-    const struct label labels[] = {{STR("device_id"), t->device_id},
-                                   {STR("site_id"), t->site_id}};
-    size_t label_count = t->site_id.p == NULL ? 1 : 2;
+    series_begin(b->series, t);
     for (size_t i = 0; i < t->metric_count; i++) {
         const struct field *f = &t->metrics[i];
         if (f->type != FIELD_REAL && f->type != FIELD_INTEGER)
             continue;
         double value = f->type == FIELD_REAL ? f->real : (double)f->integer;
-        int64_t id = series_find(b->series, b->arena, t->tenant_id, f->name,
-                                 labels, label_count);
+        int64_t id = series_of_field(b->series, &b->tickets, f->name);
         sample_add(b, t->time_us, id, value, false);
     }
 }

@@ -45,6 +45,7 @@ struct batch {
     struct arena *arena;
     struct record_codec *codec;
     struct series *series;
+    struct tickets tickets; /* of series it did not know */
     const struct topics *topics;
     struct str raw_tenant; /* whose the messages of raw topics are */
     bool telemetry_series; /* numeric fields become samples */
@@ -71,7 +72,7 @@ struct batch *batch_new(const struct batch_options *options, struct err *err)
     MUST_USE;
 void batch_free(struct batch *b);
 DEFINE_AUTO(batch)
-void batch_reset(struct batch *b);
+void batch_reset(struct batch *b); /* what it learnt of series is kept */
 
 /* Notes that the partition is read from offset from on. Slices are made by
  * this or by the partition's first message. */

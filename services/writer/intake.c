@@ -3,28 +3,39 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "common/clock.h"
 #include "common/member.h"
 #include "common/pulse/topology.h"
-#include "services/writer/store.h"
+#include "services/writer/pen.h"
 
 enum { GAUGES_MS = 500 };
 /* A batch that took longer than a statement may is read again half as large,
  * or it would never go in: at least one row in 65,536. */
 enum { SHRINK_MAX = 16 };
 
+/*
+ * Two batches take turns: the loop fills one (open) while the pen writes the
+ * other. The connection and the claims are the pen's while it has a batch; the
+ * series cache is the loop's, and learns what a batch found out when the batch
+ * is back. When a batch fails the one being filled is forgotten with it
+ * (member_lost), since its offsets follow those that were not committed.
+ */
 struct intake {
     const struct writer_settings *set;
     struct service *service;
     struct stats stats;
     struct member *member;
     struct series *series;
-    struct batch *batch;
+    struct batch *open, *spare; /* spare: NULL while the pen has it */
     struct store *store;
-    int64_t written_us;     /* when the last write of a batch began */
-    int shrink;             /* batches are 2^shrink times smaller */
-    struct loop_timer *age; /* of the open batch */
+    struct pen *pen;
+    struct loop_io *through; /* the pen is done with a batch */
+    int64_t written_us;      /* when the last write of a batch began */
+    int shrink;              /* batches are 2^shrink times smaller */
+    struct loop_timer *age;  /* of the open batch */
+    bool due;                /* that time is over */
     struct loop_timer *gauges;
     bool drained;
 };
@@ -44,40 +55,69 @@ static void forget(void *arg)
 {
     struct intake *in = arg;
     loop_timer_cancel(in->age);
-    batch_reset(in->batch);
-}
-
-static void flush(void *arg)
-{
-    struct intake *in = arg;
-    struct err err;
-    if (batch_empty(in->batch) || !member_has_database(in->member)) {
-        forget(in);
-        return;
-    }
-    in->written_us = clock_mono_us();
-    if (!store_write(in->store, in->batch, &err)) {
-        if (strcmp(pg_sqlstate(member_pg(in->member)), "57014") == 0)
-            in->shrink += in->shrink < SHRINK_MAX;
-        member_lost(in->member, &err);
-        return;
-    }
-    in->shrink -= in->shrink > 0;
-    member_worked(in->member);
-    for (size_t i = 0; i < in->batch->slice_count; i++) {
-        const struct slice *s = &in->batch->slices[i];
-        if (!s->held)
-            member_give_up(in->member, s->topic, s->part);
-    }
-    forget(in);
+    in->due = false;
+    batch_reset(in->open);
 }
 
 static bool has_room(void *arg)
 {
     const struct intake *in = arg;
     size_t rows = (size_t)in->set->batch_rows >> in->shrink;
-    return batch_rows(in->batch) < (rows > 0 ? rows : 1) &&
-           batch_bytes(in->batch) < (size_t)in->set->batch_bytes;
+    return batch_rows(in->open) < (rows > 0 ? rows : 1) &&
+           batch_bytes(in->open) < (size_t)in->set->batch_bytes;
+}
+
+/* Hands the open batch to the pen, which must have none. */
+static void hand_over(struct intake *in)
+{
+    struct batch *b = in->open;
+    if (batch_empty(b) || !member_has_database(in->member)) {
+        forget(in);
+        return;
+    }
+    in->written_us = clock_mono_us();
+    loop_timer_cancel(in->age);
+    in->due = false;
+    in->open = in->spare;
+    in->spare = NULL;
+    pen_write(in->pen, b);
+}
+
+/* Takes the batch back, waiting for it. If it failed, what was read meanwhile
+ * is forgotten too; partitions others have claimed are given up. */
+static void take_back(struct intake *in)
+{
+    struct err err;
+    bool ok;
+    struct batch *b = in->spare = pen_take(in->pen, &ok, &err);
+    if (ok) {
+        in->shrink -= in->shrink > 0;
+        member_worked(in->member);
+    } else {
+        if (strcmp(pg_sqlstate(member_pg(in->member)), "57014") == 0)
+            in->shrink += in->shrink < SHRINK_MAX;
+        member_lost(in->member, &err);
+    }
+    for (size_t i = 0; i < b->slice_count && ok; i++) {
+        const struct slice *s = &b->slices[i];
+        if (!s->held)
+            member_give_up(in->member, s->topic, s->part);
+    }
+    batch_reset(b);
+}
+
+static void settle(void *arg)
+{
+    struct intake *in = arg;
+    if (pen_has(in->pen))
+        take_back(in);
+}
+
+static void flush(void *arg)
+{
+    settle(arg);
+    hand_over(arg);
+    settle(arg);
 }
 
 /* ---- the member's callbacks ---- */
@@ -91,7 +131,7 @@ static bool on_claimed(void *arg, struct member_part *p, const struct claim *c,
     if (c->gap == 0)
         return true;
     struct slice *s =
-        batch_slice(in->batch, p->topic, p->part, c->next, p->assignment);
+        batch_slice(in->open, p->topic, p->part, c->next, p->assignment);
     batch_gap(s, p->next);
     start_age(in);
     return true;
@@ -101,18 +141,18 @@ static void on_message(void *arg, const struct member_part *p,
                        const struct kafka_event *e)
 {
     struct intake *in = arg;
-    if (in->batch->message_count == 0)
+    if (in->open->message_count == 0)
         start_age(in);
     struct slice *s =
-        batch_slice(in->batch, p->topic, p->part, p->next, p->assignment);
-    batch_add(in->batch, s, e);
+        batch_slice(in->open, p->topic, p->part, p->next, p->assignment);
+    batch_add(in->open, s, e);
 }
 
 static void on_polled(void *arg)
 {
     struct intake *in = arg;
-    if (!has_room(in))
-        flush(in);
+    if (!has_room(in) && !pen_has(in->pen))
+        hand_over(in);
 }
 
 static const struct member_ops ops = {
@@ -121,6 +161,7 @@ static const struct member_ops ops = {
     .message = on_message,
     .polled = on_polled,
     .flush = flush,
+    .settle = settle,
     .forget = forget,
 };
 
@@ -144,7 +185,24 @@ static void on_gauges(void *arg)
 
 static void on_age(void *arg)
 {
-    flush(arg);
+    struct intake *in = arg;
+    in->due = true;
+    if (!pen_has(in->pen))
+        hand_over(in);
+}
+
+/* The next one may have waited for this; so may Kafka's messages. */
+static void on_through(void *arg, uint32_t events)
+{
+    struct intake *in = arg;
+    (void)events;
+    if (!pen_has(in->pen))
+        return;
+    take_back(in);
+    if (in->due || !has_room(in))
+        hand_over(in);
+    if (!in->drained)
+        member_poll(in->member);
 }
 
 void intake_drain(void *arg)
@@ -186,18 +244,22 @@ static bool make_parts(struct intake *in, struct err *err)
 {
     const struct writer_settings *set = in->set;
     in->series = series_new((size_t)set->series_cache, &in->stats);
-    in->batch = batch_new(
-        &(struct batch_options){.series = in->series,
-                                .topics = &set->topics,
-                                .raw_tenant = set->raw_tenant,
-                                .telemetry_series = set->telemetry_series},
-        err);
-    if (in->batch == NULL || !make_member(in, err))
+    const struct batch_options options = {.series = in->series,
+                                          .topics = &set->topics,
+                                          .raw_tenant = set->raw_tenant,
+                                          .telemetry_series =
+                                              set->telemetry_series};
+    in->open = batch_new(&options, err);
+    in->spare = in->open == NULL ? NULL : batch_new(&options, err);
+    if (in->spare == NULL || !make_member(in, err))
         return false;
     in->store = store_new(
         &(struct store_options){.series_seen = (size_t)set->series_cache,
                                 .devices_seen = (size_t)set->devices_seen},
         member_pg(in->member), member_claims(in->member), &in->stats);
+    in->pen = pen_new(in->store);
+    in->through = loop_io_new(service_loop(in->service), pen_fd(in->pen),
+                              EPOLLIN, on_through, in);
     in->age = loop_timer_new(service_loop(in->service), on_age, in);
     in->gauges = loop_timer_new(service_loop(in->service), on_gauges, in);
     loop_timer_set(in->gauges, GAUGES_MS, GAUGES_MS);
@@ -220,9 +282,15 @@ void intake_free(struct intake *in)
 {
     if (in == NULL)
         return;
+    if (in->through != NULL)
+        loop_io_free(in->through);
+    if (in->pen != NULL)
+        settle(in);
+    pen_free(in->pen);
     store_free(in->store);
     member_free(in->member);
-    batch_free(in->batch);
+    batch_free(in->open);
+    batch_free(in->spare);
     series_free(in->series);
     free(in);
 }

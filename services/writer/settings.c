@@ -25,7 +25,8 @@ static const struct conf_item items[] = {
      .fallback = "16m",
      .min = 65536,
      .max = 1073741824,
-     .help = "A batch is written when it takes this much memory, in bytes."},
+     .help = "A batch is written when it takes this much memory, in bytes;"
+             " while it is written the next is filled."},
     {.name = "PULSE_WRITER_BATCH_AGE",
      .type = CONF_DURATION,
      .offset = AT(batch_age_ms),

@@ -82,14 +82,14 @@ static bool prepare(struct store *s, struct err *err)
  * its own, before the batch's. */
 static bool number_samples(struct store *s, struct batch *b, struct err *err)
 {
-    if (!series_resolve(b->series, s->pg, err)) {
+    if (!tickets_resolve(&b->tickets, s->pg, err)) {
         err_in(err, "series_ids");
         return false;
     }
     for (size_t i = 0; i < b->samples.count; i++) {
         struct row *row = rows_at(&b->samples, i);
         struct sample_row *sample = (struct sample_row *)row;
-        sample->series_id = series_number(b->series, sample->series_id);
+        sample->series_id = tickets_number(&b->tickets, sample->series_id);
         row->seen_key = (uint64_t)sample->series_id;
         if (sample->series_id != 0 || row->fault != FAULT_NONE)
             continue;

@@ -168,12 +168,15 @@ bool oracle_decode(struct str message, struct arena *a, struct record *r)
     uint64_t fingerprint;
     struct str body;
     struct err err;
-    if (!avro_peek(message, &fingerprint, &body) || !def_of(fingerprint))
+    if (!avro_peek(message, &fingerprint, &body))
         return false;
-    AUTO(avro_codec) c = avro_codec_new(def_of(fingerprint), &err);
+    const struct avro_def *def = def_of(fingerprint);
+    if (def == NULL)
+        return false;
+    AUTO(avro_codec) c = avro_codec_new(def, &err);
     if (!avro_decode(c, body, &err))
         return false;
-    *r = (struct record){.kind = kind_of(def_of(fingerprint)->name)};
+    *r = (struct record){.kind = kind_of(def->name)};
     for (size_t i = 0; i < record_shapes[r->kind].slot_count; i++) {
         avro_value_t field;
         if (avro_value_get_by_name(avro_codec_decoded(c), slot_of(r, i)->name,

@@ -10,9 +10,7 @@
 #include <string.h>
 
 #include "common/pulse/record.h"
-#include "tests/unit/record_oracle.h"
-
-#define TIME_US INT64_C(1767225600123456) /* 2026-01-01T00:00:00.123456Z */
+#include "tests/unit/record_samples.h"
 
 struct fixture {
     struct record_codec *codec;
@@ -37,78 +35,6 @@ static int tear_down(void **state)
     buf_release(&f->out);
     free(f);
     return 0;
-}
-
-static const struct label labels[] = {{{"host", 4}, {"h1", 2}},
-                                      {{"zone", 4}, {"", 0}}};
-
-static struct record metric(void)
-{
-    return (struct record){
-        .kind = RECORD_METRIC,
-        .metric = {.tenant_id = STR("acme"),
-                   .name = STR("cpu_usage"),
-                   .labels = labels,
-                   .label_count = ARRAY_LEN(labels),
-                   .value = 0.1,
-                   .time_us = TIME_US,
-                   .received_at_us = TIME_US + 1},
-    };
-}
-
-static const struct field fields[] = {
-    {.name = {"temp", 4}, .type = FIELD_REAL, .real = -0.5},
-    {.name = {"count", 5}, .type = FIELD_INTEGER, .integer = INT64_MIN},
-    {.name = {"on", 2}, .type = FIELD_BOOLEAN, .boolean = true},
-    {.name = {"\xc3\xa4", 2}, .type = FIELD_TEXT, .text = {"", 0}},
-};
-
-static struct record telemetry(void)
-{
-    return (struct record){
-        .kind = RECORD_TELEMETRY,
-        .telemetry = {.tenant_id = STR("acme"),
-                      .device_id = STR("d-1"),
-                      .site_id = STR(""),
-                      .msg_type = STR("telemetry"),
-                      .seq = 7,
-                      .time_us = TIME_US,
-                      .received_at_us = TIME_US + 1,
-                      .metrics = fields,
-                      .metric_count = ARRAY_LEN(fields)},
-    };
-}
-
-static struct record event(void)
-{
-    return (struct record){
-        .kind = RECORD_EVENT,
-        .event = {.tenant_id = STR("acme"),
-                  .id = STR("e1"),
-                  .kind = EVENT_EVENT,
-                  .level = STR("error"),
-                  .service = STR("shop"),
-                  .attributes = STR("{\"a\": [1]}"),
-                  .time_us = TIME_US,
-                  .received_at_us = TIME_US + 1},
-    };
-}
-
-static struct record dead_letter(void)
-{
-    return (struct record){
-        .kind = RECORD_DEAD_LETTER,
-        .dead_letter = {.stage = STR("writer"),
-                        .reason = STR("undecodable"),
-                        .detail = STR("no Avro"),
-                        .content_type = STR("application/octet-stream"),
-                        .payload = {"\xff\0\1", 3},
-                        .topic = STR("pulse.metrics"),
-                        .part = 3,
-                        .offset = INT64_C(5000000000),
-                        .received_at_us = TIME_US,
-                        .failed_at_us = TIME_US + 1},
-    };
 }
 
 static struct record round_trip(struct fixture *f, struct record r)
@@ -531,131 +457,6 @@ static void test_fastavros_messages(void **state)
     }
 }
 
-/* ---- libavro as the oracle ---- */
-
-static uint64_t next_random(uint64_t *seed)
-{
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    return *seed;
-}
-
-/* Copied to a place of exactly its size, so that ASan sees a read beyond. */
-static void compare(struct fixture *f, struct str message)
-{
-    char *bytes = xmalloc(message.n);
-    memcpy(bytes, message.p, message.n);
-    oracle_compare(f->codec, (struct str){bytes, message.n}, f->arena);
-    arena_reset(f->arena);
-    free(bytes);
-}
-
-/* One to three bytes are other ones, or it is cut, or a piece comes twice. */
-static void spoil(struct buf *b, uint64_t *seed)
-{
-    size_t at = 10 + next_random(seed) % (b->n - 10);
-    switch (next_random(seed) % 4) {
-    case 0:
-        b->n = at;
-        break;
-    case 1:
-        buf_reserve(b, b->n);
-        buf_add(b, b->p + at, b->n - at);
-        break;
-    default:
-        for (size_t i = 0; i < 1 + *seed % 3; i++)
-            b->p[10 + next_random(seed) % (b->n - 10)] =
-                (char)(next_random(seed) >> 16);
-    }
-}
-
-static void test_decodes_as_libavro_does(void **state)
-{
-    struct fixture *f = *state;
-    const struct record good[] = {metric(), telemetry(), event(),
-                                  dead_letter()};
-    uint64_t seed = UINT64_C(0x5eed);
-    for (size_t i = 0; i < 8000; i++) {
-        AUTO_RELEASE(buf) message = {0};
-        struct err err;
-        assert_true(record_encode(f->codec, &good[i % ARRAY_LEN(good)],
-                                  &message, &err));
-        compare(f, buf_str(&message));
-        spoil(&message, &seed);
-        if (message.n > 10)
-            compare(f, buf_str(&message));
-    }
-}
-
-/* A message of telemetry with these bytes for its metrics. */
-static void with_metrics(struct fixture *f, struct str map, struct buf *out)
-{
-    struct err err;
-    struct record r = telemetry();
-    r.telemetry.metric_count = 0;
-    assert_true(record_encode(f->codec, &r, out, &err));
-    out->n--; /* the empty map's 0 */
-    buf_add_str(out, map);
-}
-
-/* {"a":1,"b":true,"a":"x"} and the like: the first place, the last value; few
- * names and many take two ways. */
-static void test_repeated_names_of_readings(void **state)
-{
-    struct fixture *f = *state;
-    AUTO_RELEASE(buf) few = {0};
-    AUTO_RELEASE(buf) many = {0};
-    AUTO_RELEASE(buf) map = {0};
-    struct record r;
-    struct err err;
-    with_metrics(f, STR("\6\2a\2\2\2b\4\1\2a\6\2x\0"), &few);
-    compare(f, buf_str(&few));
-    assert_true(record_decode(f->codec, buf_str(&few), f->arena, &r, &err));
-    assert_int_equal(r.telemetry.metric_count, 2);
-    assert_str(r.telemetry.metrics[0].text, "x");
-    for (int i = 0; i < 60; i++) { /* blocks of one, 20 names */
-        buf_add(&map, "\2\2", 2);
-        buf_add_char(&map, (char)('a' + i * 7 % 20));
-        buf_add_char(&map, 2);
-        buf_add_char(&map, (char)(2 * i));
-    }
-    buf_add_char(&map, 0);
-    with_metrics(f, buf_str(&map), &many);
-    compare(f, buf_str(&many));
-    assert_true(record_decode(f->codec, buf_str(&many), f->arena, &r, &err));
-    assert_int_equal(r.telemetry.metric_count, 20);
-    assert_int_equal(r.telemetry.metrics[0].integer, 40);
-}
-
-static void test_series_bytes_tell_series_apart(void **state)
-{
-    struct fixture *f = *state;
-    struct record one = metric(), other = metric(), r;
-    AUTO_RELEASE(buf) a = {0};
-    AUTO_RELEASE(buf) b = {0};
-    struct err err;
-    other.metric.value = 7;
-    other.metric.time_us++;
-    assert_true(record_encode(f->codec, &one, &a, &err));
-    assert_true(record_encode(f->codec, &other, &b, &err));
-    assert_true(record_decode(f->codec, buf_str(&a), f->arena, &one, &err));
-    assert_true(record_decode(f->codec, buf_str(&b), f->arena, &other, &err));
-    assert_true(str_eq(one.metric.series, other.metric.series));
-    r = metric();
-    r.metric.label_count = 1;
-    buf_reset(&b);
-    assert_true(record_encode(f->codec, &r, &b, &err));
-    assert_true(record_decode(f->codec, buf_str(&b), f->arena, &r, &err));
-    assert_false(str_eq(one.metric.series, r.metric.series));
-    r = metric();
-    r.metric.source = STR("probe");
-    buf_reset(&b);
-    assert_true(record_encode(f->codec, &r, &b, &err));
-    assert_true(record_decode(f->codec, buf_str(&b), f->arena, &r, &err));
-    assert_null(r.metric.series.p);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -672,9 +473,6 @@ int main(void)
         TEST(test_decode_refuses_foreign_messages),
         TEST(test_decode_refuses_nan),
         TEST(test_decode_sorts_foreign_labels),
-        TEST(test_decodes_as_libavro_does),
-        TEST(test_repeated_names_of_readings),
-        TEST(test_series_bytes_tell_series_apart),
         TEST(test_series_with_source_has_one_key),
         TEST(test_metric_labels_adds_source),
         cmocka_unit_test(test_keys),

@@ -118,7 +118,7 @@ static void test_a_metric_is_a_sample(void **state)
     assert_true(s->value == 4.5);
     assert_int_equal(s->series_id, -1); /* a ticket: asked for once per batch */
     (void)add(f, AT_METRICS, 1, &r);
-    assert_int_equal(series_pending(f->series), 1);
+    assert_int_equal(f->batch->tickets.count, 1);
 }
 
 static void test_numbers_of_telemetry_are_samples(void **state)
@@ -141,7 +141,7 @@ static void test_numbers_of_telemetry_are_samples(void **state)
     struct message *m = add(f, AT_TELEMETRY, 0, &r);
     assert_int_equal(f->batch->telemetry.count, 1);
     assert_int_equal(f->batch->samples.count, 2);
-    assert_int_equal(series_pending(f->series), 2);
+    assert_int_equal(f->batch->tickets.count, 2);
     const struct row *sample = rows_at(&f->batch->samples, 0);
     assert_false(sample->decides); /* the telemetry row does */
     const struct telemetry_row *t = (void *)rows_at(&f->batch->telemetry, 0);
@@ -216,7 +216,7 @@ static void test_offsets_left_out_are_a_gap(void **state)
     batch_reset(f->batch);
     assert_true(batch_empty(f->batch));
     assert_int_equal(batch_rows(f->batch), 0);
-    assert_int_equal(series_pending(f->series), 0);
+    assert_int_equal(f->batch->tickets.count, 0);
 }
 
 static void test_a_dead_letter_of_an_unknown_stage_is_one_itself(void **state)

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "services/writer/numbers.h"
+
+static struct str key_of(char text[24], int i)
+{
+    return (struct str){text, (size_t)snprintf(text, 24, "key-%d", i)};
+}
+
+static void test_finds_what_was_put(void **state)
+{
+    AUTO(numbers) n = numbers_new(100000);
+    char text[24];
+    (void)state;
+    assert_int_equal(numbers_get(n, STR("key-1")), 0);
+    for (int i = 1; i <= 20000; i++)
+        numbers_put(n, key_of(text, i), i);
+    for (int i = 1; i <= 20000; i++)
+        assert_int_equal(numbers_get(n, key_of(text, i)), i);
+    assert_int_equal(numbers_get(n, STR("key-20001")), 0);
+    assert_int_equal(numbers_get(n, STR("")), 0);
+    numbers_put(n, STR("key-7"), 9);
+    assert_int_equal(numbers_get(n, STR("key-7")), 9);
+    assert_int_equal(numbers_count(n), 20000);
+}
+
+/* Whatever goes, the others are still found: 1,000 of 10,000 fit. */
+static void test_is_bounded_and_consistent(void **state)
+{
+    AUTO(numbers) n = numbers_new(1000);
+    char text[24];
+    (void)state;
+    for (int i = 1; i <= 10000; i++) {
+        numbers_put(n, key_of(text, i), i);
+        assert_int_equal(numbers_get(n, key_of(text, i)), i);
+        assert_true(numbers_count(n) <= 1000);
+    }
+    size_t found = 0;
+    for (int i = 1; i <= 10000; i++) {
+        int64_t number = numbers_get(n, key_of(text, i));
+        assert_true(number == 0 || number == i);
+        found += number > 0;
+    }
+    assert_int_equal(found, 1000);
+}
+
+static void test_keeps_what_is_used(void **state)
+{
+    AUTO(numbers) n = numbers_new(100);
+    char text[24];
+    (void)state;
+    for (int i = 1; i <= 5000; i++) {
+        numbers_put(n, key_of(text, i), i);
+        for (int k = 1; k <= 10; k++) /* asked for all the time */
+            assert_int_equal(numbers_get(n, key_of(text, k)), k <= i ? k : 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_finds_what_was_put),
+        cmocka_unit_test(test_is_bounded_and_consistent),
+        cmocka_unit_test(test_keeps_what_is_used),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
