@@ -82,14 +82,12 @@ COMMENT ON FUNCTION store.rollup_columns(name, text) IS 'SQL: the aggregates of 
 DO $$
 DECLARE
     timescale constant boolean := current_setting('timescaledb.license', true) IS NOT DISTINCT FROM 'timescale';
-    identity constant text := 's.tenant_id, s.series_id, s.name, s.name AS metric_name, s.host, s.labels';
-    mine constant text := 's.tenant_id = (SELECT store.current_tenant())';
     l record;
     c record;
     kind text;
     oldest timestamptz;
-    stored text; -- the rows of a level that stand in its table
-    newest text := format('%s WHERE series_id = s.series_id AND time >= store.rollup_filled(''1min'')', store.rollup_part('samples'));
+    rows text; -- of a series s: the buckets that stand, and where a job fills them the newer ones
+    newest text := format('%s WHERE time >= store.rollup_filled(''1min'')', store.rollup_part('samples'));
 BEGIN
     EXECUTE format(
         'CREATE FUNCTION store.rollups_by_job() RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -108,10 +106,7 @@ BEGIN
                (SELECT above.level FROM store.rollup_levels above WHERE above.nth = v.nth + 1) AS above
         FROM store.rollup_levels v ORDER BY v.nth
     LOOP
-        stored := format(
-            'SELECT r.bucket, s.tenant_id, r.series_id, s.name, s.name AS metric_name, s.host, s.labels,
-                    r.count, r.sum, r.min, r.max, r.first, r.last
-             FROM store.%I r JOIN store.series s USING (series_id) WHERE %s', l.relation, mine);
+        rows := format('SELECT bucket, count, sum, min, max, first, last FROM store.%I WHERE series_id = s.series_id', l.relation);
         IF timescale THEN
             kind := 'VIEW';
             EXECUTE format(
@@ -144,23 +139,24 @@ BEGIN
             INSERT INTO store.rollup_watermark (level, upto, filled)
             VALUES (l.level, public.time_bucket(l.width, oldest), public.time_bucket(l.width, oldest));
 
-            -- LATERAL: by index, series by series. Grouping by the key of series,
-            -- a condition on any of its columns picks them first.
-            stored := format(
-                '%s UNION ALL
-                 SELECT public.time_bucket(interval %L, x.bucket), %s, %s
-                 FROM store.series s CROSS JOIN LATERAL (%s) x WHERE %s
-                 GROUP BY 1, s.series_id',
-                stored, l.width, identity, store.rollup_columns(l.relation, 'x'), newest, mine);
-            newest := format('%s WHERE series_id = s.series_id AND bucket >= store.rollup_filled(%L) UNION ALL %s',
+            -- Plain comparison of the samples' time with the function: chunks
+            -- are excluded before the first row.
+            rows := format('%s UNION ALL SELECT public.time_bucket(interval %L, x.bucket), %s FROM (%s) x WHERE x.series_id = s.series_id GROUP BY 1',
+                rows, l.width, store.rollup_columns(l.relation, 'x'), newest);
+            newest := format('%s WHERE bucket >= (SELECT store.rollup_filled(%L)) UNION ALL %s',
                 store.rollup_part(l.relation), l.above, newest);
         END IF;
 
+        -- Series by series, by index; 015 says why like this. "- 0" keeps the
+        -- planner from the columns' statistics, which cannot be switched off
+        -- for a continuous aggregate.
         EXECUTE format(
             'CREATE VIEW public.%I WITH (security_barrier) AS
-             SELECT bucket, tenant_id, series_id, name, metric_name, host, labels,
-                    count, sum, sum / count AS avg, min, max, first, last FROM (%s) v',
-            l.relation, stored);
+             SELECT r.bucket, s.tenant_id, s.series_id, s.name, s.name AS metric_name, s.host, s.labels,
+                    r.count - 0 AS count, r.sum - 0 AS sum, r.sum / r.count AS avg,
+                    r.min - 0 AS min, r.max - 0 AS max, r.first - 0 AS first, r.last - 0 AS last
+             FROM store.series s CROSS JOIN LATERAL (%s ORDER BY bucket DESC) r
+             WHERE (s.tenant_id, true) = (SELECT store.current_tenant(), true)', l.relation, rows);
 
         EXECUTE format('COMMENT ON %s store.%I IS %L', kind, l.relation, CASE WHEN timescale
             THEN format('Continuous aggregate of %s: each series per %s, the newest buckets in real time', l.source, l.level)
@@ -287,6 +283,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     begun constant timestamptz := clock_timestamp();
+    batch constant integer := 200000;
+    more boolean := false;
     took interval;
     l record;
     day record;
@@ -322,33 +320,38 @@ BEGIN
         END IF;
 
         -- Whoever's mark is seen here, its rows are seen below. A bucket not
-        -- made yet needs none: it will be made from all its rows.
+        -- made yet needs none: it will be made from all its rows. Where many
+        -- marks wait, the levels above wait too: they are made again once.
+        CONTINUE WHEN more;
         WITH gone AS (
             DELETE FROM store.rollup_marks m
             WHERE m.level = l.level AND m.ctid = ANY (ARRAY(
-                SELECT k.ctid FROM store.rollup_marks k WHERE k.level = l.level LIMIT 50000))
+                SELECT k.ctid FROM store.rollup_marks k WHERE k.level = l.level LIMIT batch))
             RETURNING m.bucket, m.series_id
         )
-        SELECT array_agg(g.bucket) AS buckets, array_agg(g.series_id) AS series INTO marked
+        SELECT array_agg(g.bucket) AS buckets, array_agg(g.series_id) AS series, (SELECT count(*) FROM gone) AS taken INTO marked
         FROM (SELECT DISTINCT bucket, series_id FROM gone WHERE bucket < settled) g;
+        more := marked.taken = batch;
         CONTINUE WHEN marked.buckets IS NULL;
 
-        -- By days, so that each statement looks into few chunks.
+        -- By days, so that each statement looks into few chunks. It may look up
+        -- each bucket, or, where many are marked, read the source through.
         FOR day IN
-            SELECT public.time_bucket('1 day', m.b) AS start, array_agg(m.b) AS buckets, array_agg(m.s) AS series
-            FROM unnest(marked.buckets, marked.series) m (b, s) GROUP BY 1 ORDER BY 1
+            SELECT min(m.b) AS start, max(m.b) + l.width AS stop, array_agg(m.b) AS buckets, array_agg(m.s) AS series
+            FROM unnest(marked.buckets, marked.series) m (b, s) GROUP BY public.time_bucket('1 day', m.b) ORDER BY 1
         LOOP
             EXECUTE format(
                 'INSERT INTO store.%I (bucket, series_id, count, sum, min, max, first, last)
                  SELECT m.bucket, m.series_id, %s
                  FROM unnest($1, $2) m (bucket, series_id)
                      JOIN store.%I x ON x.series_id = m.series_id AND x.%I >= m.bucket AND x.%4$I < m.bucket + $3
-                 WHERE x.%4$I >= $4 AND x.%4$I < $4 + interval ''1 day''
+                          AND public.time_bucket($3, x.%4$I) = m.bucket
+                 WHERE x.%4$I >= $4 AND x.%4$I < $5
                  GROUP BY 1, 2
                  ON CONFLICT (series_id, bucket) DO UPDATE SET count = excluded.count, sum = excluded.sum,
                      min = excluded.min, max = excluded.max, first = excluded.first, last = excluded.last',
                 l.relation, store.rollup_columns(l.source, 'x'), l.source, l.clock)
-                USING day.buckets, day.series, l.width, day.start;
+                USING day.buckets, day.series, l.width, day.start, day.stop;
             GET DIAGNOSTICS n = ROW_COUNT;
             total := total + n;
         END LOOP;
@@ -369,14 +372,14 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION store.rollup_fill() IS
-    'Second half of the rollup job (apache edition; nothing to do on the other): makes the buckets up to upto and at most 50,000 marked ones of each level; returns the rows written. In a transaction of its own, after that of rollup_advance(); lock_not_available (55P03): another one runs. While rollup_behind() begin again at once with rollup_advance()';
+    'Second half of the rollup job (apache edition; nothing to do on the other): makes the buckets up to upto and at most 200,000 marked ones of each level; returns the rows written. In a transaction of its own, after that of rollup_advance(); lock_not_available (55P03): another one runs. While rollup_behind() begin again at once with rollup_advance()';
 
 CREATE FUNCTION store.rollup_behind() RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT EXISTS (SELECT FROM store.rollup_watermark w
                    WHERE w.level = '1min' AND w.filled < clock_timestamp() - interval '4 minutes')
-        OR (SELECT count(*) = 50000 FROM (SELECT FROM store.rollup_marks LIMIT 50000) m)
+        OR (SELECT count(*) = 200000 FROM (SELECT FROM store.rollup_marks LIMIT 200000) m)
 $$;
 COMMENT ON FUNCTION store.rollup_behind() IS
     'True: more than two minutes, or many marks, wait for the rollup job: it goes on at once instead of at its next turn';

@@ -50,39 +50,7 @@ CREATE OR REPLACE VIEW public.raw_events WITH (security_barrier) AS
     FROM store.raw_events
     WHERE (tenant_id, true) = (SELECT store.current_tenant(), true);
 
--- The rollups likewise: the buckets that stand, and where a job fills them the
--- newer ones, computed from what is below (samples: a plain comparison with the
--- function, so that chunks are excluded before the first row). "- 0" keeps the
--- planner from their statistics, which cannot be switched off for a continuous
--- aggregate.
-DO $$
-DECLARE
-    l record;
-    rows text;
-    newest text := format('%s WHERE time >= store.rollup_filled(''1min'')', store.rollup_part('samples'));
-BEGIN
-    FOR l IN
-        SELECT v.relation, v.width,
-               (SELECT above.level FROM store.rollup_levels above WHERE above.nth = v.nth + 1) AS above
-        FROM store.rollup_levels v ORDER BY v.nth
-    LOOP
-        rows := format('SELECT bucket, count, sum, min, max, first, last FROM store.%I WHERE series_id = s.series_id', l.relation);
-        IF store.rollups_by_job() THEN
-            rows := format('%s UNION ALL SELECT public.time_bucket(interval %L, x.bucket), %s FROM (%s) x WHERE x.series_id = s.series_id GROUP BY 1',
-                rows, l.width, store.rollup_columns(l.relation, 'x'), newest);
-            newest := format('%s WHERE bucket >= (SELECT store.rollup_filled(%L)) UNION ALL %s',
-                store.rollup_part(l.relation), l.above, newest);
-        END IF;
-        EXECUTE format(
-            'CREATE OR REPLACE VIEW public.%I WITH (security_barrier) AS
-             SELECT r.bucket, s.tenant_id, s.series_id, s.name, s.name AS metric_name, s.host, s.labels,
-                    r.count - 0 AS count, r.sum - 0 AS sum, r.sum / r.count AS avg,
-                    r.min - 0 AS min, r.max - 0 AS max, r.first - 0 AS first, r.last - 0 AS last
-             FROM store.series s CROSS JOIN LATERAL (%s ORDER BY bucket DESC) r
-             WHERE (s.tenant_id, true) = (SELECT store.current_tenant(), true)', l.relation, rows);
-    END LOOP;
-END
-$$;
+-- The rollups' views (012) are like this already.
 
 ALTER TABLE store.series ALTER tenant_id SET STATISTICS 0, ALTER name SET STATISTICS 0,
     ALTER host SET STATISTICS 0, ALTER labels SET STATISTICS 0;

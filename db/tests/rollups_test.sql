@@ -77,6 +77,24 @@ SELECT is((SELECT count(*) FROM store.rollup_marks), 0::bigint, 'and are gone');
 SELECT throws_ok('SELECT store.rollup_mark(''{1,2}'', ''{now}'')', '22023', 'rollup_mark: two arrays of one length', 'arrays of two lengths');
 SELECT lives_ok('SELECT store.rollup_mark(NULL, NULL), store.rollup_mark(''{}'', ''{}'')', 'no rows, no marks');
 
+-- More marks than one call takes: it goes on, the levels above wait for the end.
+CREATE TEMP TABLE late AS
+    SELECT series_id, date_trunc('minute', now() - interval '30 hours') AS time FROM store.series WHERE tenant_id = 'a' ORDER BY 1 LIMIT 1;
+INSERT INTO store.samples SELECT time + interval '123 ms', series_id, 7 FROM late;
+INSERT INTO store.rollup_marks SELECT '1min', time - interval '1 minute' * (g % 5), series_id FROM late, generate_series(1, 200000) g;
+INSERT INTO store.samples SELECT time - interval '6 minutes 123 ms', series_id, 7 FROM late;
+SELECT store.rollup_mark(array_agg(series_id), array_agg(time - interval '6 minutes 123 ms')) FROM late;
+SELECT ok(store.rollup_behind(), 'many marks: the job is behind');
+CREATE TEMP TABLE hours AS SELECT * FROM pg_temp.versions() WHERE relation <> '1min';
+SELECT cmp_ok(store.rollup_fill(), '>=', 1::bigint, 'a first batch');
+SELECT is((SELECT count(*) FROM store.rollup_marks WHERE level = '1min'), 1::bigint, 'leaves the rest');
+SELECT is_empty('(TABLE hours) EXCEPT SELECT * FROM pg_temp.versions()', 'and the levels above');
+SELECT isnt_empty('SELECT * FROM tests.rollups_wrong()', '(which are wrong so far)');
+SELECT ok(NOT store.rollup_behind(), 'no longer behind');
+SELECT store.rollup_fill();
+SELECT is((SELECT count(*) FROM store.rollup_marks), 0::bigint, 'the next takes all');
+SELECT is_empty('SELECT * FROM tests.rollups_wrong()', 'and all levels are right');
+
 -- At random, over and over.
 CREATE FUNCTION pg_temp.at_random(rounds int) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
