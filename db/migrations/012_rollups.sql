@@ -248,6 +248,14 @@ $$;
 COMMENT ON FUNCTION store.rollup_mark(bigint[], timestamptz[]) IS
     'Rollups of these series at these times are made again by the next rollup_fill(): for rows inserted by this transaction with a time before rollup_enter(). Marking a row that needs none does no harm, and who marks all its rows need not call rollup_enter()';
 
+CREATE FUNCTION store.rollup_batch() RETURNS integer
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN w.piece >= interval '1 hour' THEN 200000 WHEN w.piece >= interval '10 minutes' THEN 20000 ELSE 2000 END
+    FROM store.rollup_watermark w WHERE w.level = '1min'
+$$;
+COMMENT ON FUNCTION store.rollup_batch() IS 'Most marks of a level that one rollup_fill() takes: 200000, less where pieces had to become small';
+
 -- What the job calls: two transactions.
 CREATE FUNCTION store.rollup_advance() RETURNS timestamptz
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms'
@@ -262,20 +270,30 @@ BEGIN
         RETURN '-infinity';
     END IF;
     SELECT * INTO w FROM store.rollup_watermark WHERE level = '1min';
-    IF w.upto + w.piece < target THEN
+    -- The last fill did not come to its end, perhaps for want of time.
+    IF w.filled < w.upto THEN
+        w.piece := greatest(w.piece / 2, interval '1 minute');
+    END IF;
+    IF w.filled + w.piece < target THEN
         -- A step of a catch-up, counted from where there are samples at all.
-        SELECT public.time_bucket('1 minute', least(target, greatest(w.upto, min(c.range_start)) + w.piece)) INTO reach
+        SELECT public.time_bucket('1 minute', least(target, greatest(w.filled, min(c.range_start)) + w.piece)) INTO reach
         FROM timescaledb_information.chunks c
-        WHERE c.hypertable_schema = 'store' AND c.hypertable_name = 'samples' AND c.range_end > w.upto;
+        WHERE c.hypertable_schema = 'store' AND c.hypertable_name = 'samples' AND c.range_end > w.filled;
     END IF;
     PERFORM pg_advisory_xact_lock(20517, 2);
-    UPDATE store.rollup_watermark SET upto = reach
-    WHERE level = '1min' AND upto = filled AND upto < reach;
+    IF w.filled = w.upto THEN
+        UPDATE store.rollup_watermark SET upto = reach
+        WHERE level = '1min' AND upto = filled AND filled = w.filled AND upto < reach;
+    -- Back, unless the fill is still at work.
+    ELSIF pg_try_advisory_xact_lock(20517, 3) THEN
+        UPDATE store.rollup_watermark SET upto = least(upto, reach), piece = w.piece
+        WHERE level = '1min' AND upto = w.upto AND filled = w.filled;
+    END IF;
     RETURN (SELECT upto FROM store.rollup_watermark WHERE level = '1min');
 END
 $$;
 COMMENT ON FUNCTION store.rollup_advance() IS
-    'First half of the rollup job (apache edition; nothing to do on the other): moves upto of 1min towards two minutes ago, by at most one piece, and returns it. lock_not_available (55P03): writers were in the way, try again after a random pause. COMMIT at once, then call rollup_fill() in another transaction';
+    'First half of the rollup job (apache edition; nothing to do on the other): moves upto of 1min towards two minutes ago, by at most one piece, and returns it. After a fill that failed the piece is halved and upto moved back. lock_not_available (55P03): writers were in the way, try again after a random pause. COMMIT at once, then call rollup_fill() in another transaction';
 
 CREATE FUNCTION store.rollup_fill() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -283,7 +301,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     begun constant timestamptz := clock_timestamp();
-    batch constant integer := 200000;
+    batch constant integer := store.rollup_batch();
     more boolean := false;
     took interval;
     l record;
@@ -372,14 +390,14 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION store.rollup_fill() IS
-    'Second half of the rollup job (apache edition; nothing to do on the other): makes the buckets up to upto and at most 200,000 marked ones of each level; returns the rows written. In a transaction of its own, after that of rollup_advance(); lock_not_available (55P03): another one runs. While rollup_behind() begin again at once with rollup_advance()';
+    'Second half of the rollup job (apache edition; nothing to do on the other): makes the buckets up to upto and at most rollup_batch() marked ones of each level; returns the rows written. In a transaction of its own, after that of rollup_advance(); lock_not_available (55P03): another one runs. While rollup_behind() begin again at once with rollup_advance()';
 
 CREATE FUNCTION store.rollup_behind() RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT EXISTS (SELECT FROM store.rollup_watermark w
                    WHERE w.level = '1min' AND w.filled < clock_timestamp() - interval '4 minutes')
-        OR (SELECT count(*) = 200000 FROM (SELECT FROM store.rollup_marks LIMIT 200000) m)
+        OR (SELECT count(*) = store.rollup_batch() FROM (SELECT FROM store.rollup_marks LIMIT store.rollup_batch()) m)
 $$;
 COMMENT ON FUNCTION store.rollup_behind() IS
     'True: more than two minutes, or many marks, wait for the rollup job: it goes on at once instead of at its next turn';

@@ -66,7 +66,7 @@ BEGIN
     PERFORM setseed(seed);
     WHILE clock_timestamp() < stop LOOP
         BEGIN
-            UPDATE store.rollup_watermark SET piece = '7 minutes' WHERE level = '1min';
+            UPDATE store.rollup_watermark SET piece = '14 minutes' WHERE level = '1min';
             PERFORM store.rollup_advance();
         EXCEPTION WHEN lock_not_available THEN NULL;
         END;

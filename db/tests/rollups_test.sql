@@ -95,6 +95,25 @@ SELECT store.rollup_fill();
 SELECT is((SELECT count(*) FROM store.rollup_marks), 0::bigint, 'the next takes all');
 SELECT is_empty('SELECT * FROM tests.rollups_wrong()', 'and all levels are right');
 
+-- A fill that fails, for want of time say, leaves less for the next.
+SELECT pg_temp.begin_at('20 hours');
+DELETE FROM store.metrics_1min WHERE bucket >= store.rollup_filled('1min');
+DELETE FROM store.metrics_1hour WHERE bucket >= store.rollup_filled('1hour');
+DELETE FROM store.metrics_daily WHERE bucket >= store.rollup_filled('1day');
+UPDATE store.rollup_watermark SET piece = '8 hours' WHERE level = '1min';
+CREATE FUNCTION pg_temp.left_to_do() RETURNS interval LANGUAGE sql AS $$ SELECT upto - filled FROM store.rollup_watermark WHERE level = '1min' $$;
+SELECT is((SELECT piece FROM store.rollup_advance(), store.rollup_watermark WHERE level = '1min'), interval '8 hours', 'a step of 8 hours');
+SELECT is(pg_temp.left_to_do(), interval '8 hours', 'is to do');
+SELECT store.rollup_advance();
+SELECT is(pg_temp.left_to_do(), interval '4 hours', 'it was not done: half of it');
+SELECT store.rollup_advance() FROM generate_series(1, 20);
+SELECT is(pg_temp.left_to_do(), interval '1 minute', 'at last a minute');
+SELECT is(store.rollup_batch(), 2000, 'and few marks');
+SELECT tests.write_samples(400, '1 day');
+SELECT pg_temp.job();
+SELECT is(store.rollup_batch(), 200000, 'it grows again');
+SELECT is_empty('SELECT * FROM tests.rollups_wrong()', 'and nothing was missed');
+
 -- At random, over and over.
 CREATE FUNCTION pg_temp.at_random(rounds int) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
@@ -115,7 +134,30 @@ END
 $$;
 SELECT pg_temp.at_random(40);
 
--- How it is used: the newest part is bounded, the rest goes by the index.
+-- How it is used: old chunks are not touched, the rest goes by the index.
+CREATE FUNCTION pg_temp.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    line text;
+    plan text := '';
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
+        plan := plan || line || E'\n';
+    END LOOP;
+    RETURN plan;
+END
+$$;
+ANALYZE store.samples, store.series, store.metrics_1min;
+SELECT cmp_ok((SELECT count(*) FROM show_chunks('store.samples')), '>=', 7::bigint, '(there are chunks to leave out)');
+SELECT set_config('app.tenant_id', 'a', true);
+CREATE TEMP TABLE plans AS
+    SELECT v, pg_temp.plan(format('SELECT * FROM %s WHERE series_id = ANY (ARRAY(SELECT series_id FROM series WHERE name = ''cpu''))
+        AND bucket >= now() - interval ''1 hour'' AND bucket < now()', v)) AS plan
+    FROM unnest(ARRAY['metrics_1min', 'metrics_1hour', 'metrics_daily']) v;
+SELECT cmp_ok((SELECT count(DISTINCT m[1]) FROM regexp_matches(plan, 'on (_hyper_\d+_\d+_chunk)', 'g') m
+           WHERE m[1] IN (SELECT relname FROM pg_class WHERE oid = ANY (ARRAY(SELECT show_chunks('store.samples'))))),
+          '<=', 2::bigint, v || ' reads the newest chunk of samples, and about midnight the one before') FROM plans;
+SELECT unalike(plan, '%Seq Scan on _hyper%', v || ' reads no chunk through') FROM plans;
+
 SELECT is(tests.answer('pulse_api', 'b', format('SELECT count(*) FROM %s', v)), '0', v || ': nothing of a is b''s')
 FROM unnest(ARRAY['metrics_1min', 'metrics_1hour', 'metrics_daily', 'metrics_hourly']) v;
 SELECT isnt(tests.answer('pulse_api', 'a', format('SELECT count(*) FROM %s', v)), '0', v || ': but a''s')
