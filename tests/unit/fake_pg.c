@@ -131,6 +131,8 @@ struct fake_pg fake_pg_start(enum fake_pg_act act, const char *sqlstate,
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof at;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (listener < 0)
+        abort();
     assert_int_equal(bind(listener, (struct sockaddr *)&at, n), 0);
     assert_int_equal(listen(listener, 8), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &n), 0);
