@@ -131,7 +131,7 @@ COMMENT ON TRIGGER change ON store.settings IS 'The policies follow the settings
 
 CREATE FUNCTION store.retention_run()
 RETURNS TABLE (action text, relation text, n bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms'
 AS $$
 DECLARE
     begun constant timestamptz := clock_timestamp();
@@ -147,21 +147,6 @@ BEGIN
     IF store.rollups_by_job() THEN
         samples_needed := least(store.rollup_filled('1min'), (SELECT min(m.bucket) FROM store.rollup_marks m WHERE m.level = '1min'));
         minutes_needed := least(store.rollup_filled('1hour'), samples_needed, (SELECT min(m.bucket) FROM store.rollup_marks m WHERE m.level = '1hour'));
-        FOR h IN
-            SELECT * FROM (VALUES
-                ('store.samples', least(now() - s.raw_retention, samples_needed)),
-                ('store.telemetry', now() - s.raw_retention),
-                ('store.raw_events', now() - s.raw_retention),
-                ('store.metrics_1min', least(now() - s.minute_retention, minutes_needed)),
-                ('public.system_metrics', now() - interval '14 days')) v (name, before)
-        LOOP
-            SELECT count(*) INTO n FROM public.drop_chunks(h.name::regclass, older_than => h.before);
-            IF n > 0 THEN
-                action := 'drop_chunks';
-                relation := h.name;
-                RETURN NEXT;
-            END IF;
-        END LOOP;
     END IF;
 
     IF current_setting('timescaledb.license', true) IS NOT DISTINCT FROM 'timescale' THEN
@@ -177,6 +162,7 @@ BEGIN
             JOIN timescaledb_information.chunks c ON c.hypertable_schema = 'store' AND c.hypertable_name = 'samples'
         WHERE m.retention_days * interval '1 day' BETWEEN s.late_limit + interval '1 day' AND s.raw_retention
               AND c.range_end <= least(now() - m.retention_days * interval '1 day', samples_needed)
+              AND c.range_end > now() - s.raw_retention
               AND c.range_start >= coalesce(r.upto, '-infinity')
         ORDER BY m.tenant_id, m.name, c.range_start
     LOOP
@@ -193,10 +179,33 @@ BEGIN
     IF n > 0 THEN
         RETURN NEXT;
     END IF;
+
+    -- Last, for whoever reads waits from here on until the COMMIT.
+    FOR h IN
+        SELECT * FROM (VALUES
+            ('store.samples', least(now() - s.raw_retention, samples_needed)),
+            ('store.telemetry', now() - s.raw_retention),
+            ('store.raw_events', now() - s.raw_retention),
+            ('store.metrics_1min', least(now() - s.minute_retention, minutes_needed)),
+            ('public.system_metrics', now() - interval '14 days')) v (name, before)
+        WHERE store.rollups_by_job()
+    LOOP
+        relation := h.name;
+        BEGIN
+            action := 'drop_chunks';
+            SELECT count(*) INTO n FROM public.drop_chunks(h.name::regclass, older_than => h.before);
+        EXCEPTION WHEN lock_not_available THEN
+            action := 'busy';
+            n := 0;
+        END;
+        IF n > 0 OR action = 'busy' THEN
+            RETURN NEXT;
+        END IF;
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION store.retention_run() IS
-    'Retention by the maintenance job: drops chunks by store.settings (apache edition; the other has policies), deletes samples of metrics with retention_days, each chunk once, when it is wholly older. Returns what it did: drop_chunks and how many chunks, delete and how many rows; no row: nothing was due. lock_not_available (55P03): a reader was in the way, try again at the next turn';
+    'Retention by the maintenance job: drops chunks by store.settings (apache edition; the other has policies), deletes samples of metrics with retention_days, each chunk once, when it is wholly older. Returns what it did: delete and how many rows, drop_chunks and how many chunks, busy: somebody reads what should go, the next run tries again; no row: nothing was due';
 
 CREATE FUNCTION store.lifecycle_rows()
 RETURNS TABLE (relation text, edition text, compression text, chunks bigint, oldest timestamptz, newest timestamptz, bytes bigint,

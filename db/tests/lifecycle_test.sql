@@ -5,6 +5,18 @@ BEGIN;
 SELECT no_plan();
 INSERT INTO tenants (tenant_id, name) VALUES ('a', 'A'), ('b', 'B');
 
+-- Somebody reads what should go: the rest goes. (Committed, so cleaned up.)
+SELECT dblink_connect('reader', tests.here('postgres'));
+SELECT dblink_exec('reader', 'INSERT INTO public.system_metrics (time, metric_name, value) VALUES (now() - interval ''20 days'', ''x'', 1)');
+SELECT dblink_exec('reader', 'BEGIN');
+SELECT n FROM dblink('reader', 'SELECT count(*) FROM public.system_metrics') d (n bigint);
+INSERT INTO store.telemetry (time, tenant_id, device_id) VALUES (now() - interval '40 days', 'a', 'd');
+SELECT results_eq('SELECT * FROM store.retention_run()',
+    $$VALUES ('drop_chunks', 'store.telemetry', 1::bigint), ('busy', 'public.system_metrics', 0)$$, 'what is read waits, and nothing else');
+SELECT dblink_exec('reader', 'COMMIT');
+SELECT results_eq('SELECT * FROM store.retention_run()', $$VALUES ('drop_chunks', 'public.system_metrics', 1::bigint)$$, 'and goes the next time');
+SELECT dblink_disconnect('reader');
+
 -- Bounds of retention_days: late limit + 1 day to raw retention.
 SELECT is(tests.touched('pulse_api', 'a', format('INSERT INTO metric_definitions (tenant_id, name, retention_days) VALUES (''a'', ''days %s'', %s)',
     coalesce(days::text, 'none'), coalesce(days::text, 'NULL'))), outcome, format('retention_days %s', days))
@@ -93,3 +105,4 @@ SELECT results_eq('SELECT relation, chunks, oldest, bytes > 8192, kept, compress
 
 SELECT * FROM finish();
 ROLLBACK;
+DO $$ BEGIN PERFORM drop_chunks('public.system_metrics', older_than => interval '14 days'); END $$;
