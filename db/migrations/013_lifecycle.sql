@@ -162,7 +162,6 @@ BEGIN
             JOIN timescaledb_information.chunks c ON c.hypertable_schema = 'store' AND c.hypertable_name = 'samples'
         WHERE m.retention_days * interval '1 day' BETWEEN s.late_limit + interval '1 day' AND s.raw_retention
               AND c.range_end <= least(now() - m.retention_days * interval '1 day', samples_needed)
-              AND c.range_end > now() - s.raw_retention
               AND c.range_start >= coalesce(r.upto, '-infinity')
         ORDER BY m.tenant_id, m.name, c.range_start
     LOOP
