@@ -251,8 +251,8 @@ COMMENT ON FUNCTION store.rollup_mark(bigint[], timestamptz[]) IS
 CREATE FUNCTION store.rollup_batch() RETURNS integer
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN w.piece >= interval '1 hour' THEN 200000 WHEN w.piece >= interval '10 minutes' THEN 20000 ELSE 2000 END
-    FROM store.rollup_watermark w WHERE w.level = '1min'
+    SELECT CASE WHEN w.piece < interval '10 minutes' THEN 2000 WHEN w.piece < interval '1 hour' THEN 20000 ELSE 200000 END
+    FROM (VALUES ('1min')) one (level) LEFT JOIN store.rollup_watermark w USING (level)
 $$;
 COMMENT ON FUNCTION store.rollup_batch() IS 'Most marks of a level that one rollup_fill() takes: 200000, less where pieces had to become small';
 
