@@ -41,4 +41,27 @@ for (const [shape, value] of Object.entries(shapes))
                 WHERE format('%I.%I', chunk_schema, chunk_name) = '${chunk}'`);
             console.log(`| ${shape} | ${every} s | ${rows} | ${clock} | ${Number(r.plain).toFixed(1)} | ${Number(r.packed).toFixed(2)} | ${(r.plain / r.packed).toFixed(1)} |`);
         }
+
+// Whole messages, likewise: 40 devices with five readings, every 30 s; short
+// lines of a log with ids of their own.
+const messages = {
+    telemetry: `INSERT INTO store.telemetry (time, tenant_id, device_id, site_id, seq, metrics)
+        SELECT timestamptz '2026-01-01' + (g * 30 + d * 0.01) * interval '1 s', 'a', 'device-' || d, 'site-1', g,
+               jsonb_build_object('temp', round((20 + random())::numeric, 2), 'hum', round((50 + random() * 10)::numeric, 1),
+                                  'bat', 3.7, 'rssi', -60 - floor(random() * 5), 'door', false)
+        FROM generate_series(1, 2000) g, generate_series(1, 40) d ORDER BY g, d`,
+    raw_events: `INSERT INTO store.raw_events (id, tenant_id, topic, part, off, data, time)
+        SELECT gen_random_uuid()::text, 'a', 'pulse.events', 0, g,
+               jsonb_build_object('level', 'info', 'service', 'svc' || g % 10, 'msg', 'request ' || g || ' took ' || g % 1000 || ' ms'),
+               timestamptz '2026-01-01' + g * interval '0.5 s'
+        FROM generate_series(1, 80000) g`,
+};
+console.log('\n| rows of | bytes, plain | bytes, compressed | ratio |\n|---|---|---|---|');
+for (const [name, insert] of Object.entries(messages)) {
+    await db.exec(insert);
+    await db.exec(`SELECT compress_chunk(c) FROM show_chunks('store.${name}') c`);
+    const [r] = await db.exec(`SELECT sum(before_compression_total_bytes) / 80000.0 AS plain, sum(after_compression_total_bytes) / 80000.0 AS packed
+        FROM chunk_compression_stats('store.${name}')`);
+    console.log(`| ${name} | ${Number(r.plain).toFixed(1)} | ${Number(r.packed).toFixed(1)} | ${(r.plain / r.packed).toFixed(1)} |`);
+}
 process.exit(0);

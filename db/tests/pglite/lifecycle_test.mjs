@@ -89,6 +89,14 @@ for (const name of raw) {
     ok(await chunks(name, 'is_compressed') > 25, `${name}: (many chunks)`);
 }
 is(await seen(), before, 'the views say the same of compressed chunks');
+await db.exec(`SET SESSION AUTHORIZATION pulse_api; SET app.tenant_id = 'a'`);
+const plan = (await db.exec(`EXPLAIN (COSTS OFF) SELECT * FROM metrics
+    WHERE series_id = ANY ('{1,2}') AND time >= '${await db.value(`SELECT now() - interval '12 days'`)}'
+      AND time < '${await db.value(`SELECT now() - interval '11 days'`)}'`)).map((r) => r['QUERY PLAN'].trim());
+await db.exec(`SET SESSION AUTHORIZATION postgres; SET app.tenant_id = ''`);
+is([...new Set(plan.filter((l) => /series_id = s[.]series_id/.test(l)).map((l) => /_ts_meta_min_1 <.*_ts_meta_max_1 >=/.test(l)))],
+   [true], 'series and time reach the index of compressed chunks');
+ok(plan.filter((l) => /Scan using compress_hyper/.test(l)).length <= 2, 'and only the chunks of that time are read');
 is(await db.exec(`SELECT relation, compression, kept, compress_after, compressed_chunks > 25 AND bytes_before > bytes_after AS told
     FROM store.lifecycle WHERE relation = 'store.samples'`),
    [{ relation: 'store.samples', compression: 'available', kept: '30 days', compress_after: '7 days', told: 't' }], 'store.lifecycle tells of it');
