@@ -167,25 +167,26 @@ class Link:
             step = self._step(buffer[at:end]) if typed else None
             trap = step and self.proxy.sprung(step, self.transaction)
             if trap:
-                start = self._spring(trap, buffer, start, at, end)
+                self._spring(trap, buffer, start, at)
+                start = at
             typed, at = True, end
         self.server.sendall(buffer[start:at])
         return buffer[at:], typed
 
-    def _spring(self, trap, buffer, start, at, end):
-        """Returns from where on the buffer is still to be sent."""
+    def _spring(self, trap, buffer, start, at):
+        """Sends what comes before the message at; SENT, it too, and with it
+        the Sync without which it would do nothing, and then cuts."""
         self.server.sendall(buffer[start:at])
         if trap.when == AFTER:
             self.awaited = trap
-            return at
+            return
         if trap.when == SENT:
-            # A statement's message alone does nothing without its Sync.
             self.server.sendall(buffer[at:])
-            end = len(buffer)
         trap.spring(self)
+        if trap.when == SENT:
+            self.cut()
         if self.gone.is_set():
             raise OSError("cut")
-        return end if trap.when == SENT else at
 
     def _step(self, message):
         kind, body = message[:1], message[5:]

@@ -142,7 +142,10 @@ static void put(struct pgcopy *c, int32_t n, const struct row *r)
 
 static bool same_real(double a, double b)
 {
-    return isnan(a) ? isnan(b) : memcmp(&a, &b, sizeof a) == 0;
+    uint64_t x, y; /* 0 and -0 are two */
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    return isnan(a) ? isnan(b) : x == y;
 }
 
 static void compare(const struct pg_result *r, int i, const struct row *want)
