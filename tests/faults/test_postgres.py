@@ -9,7 +9,7 @@ import pytest
 from harness.wait import stays, wait_until
 from proxy import AFTER, BEFORE, SENT
 from server import SmallDisk, admin, frozen, kill_9, locked, setting
-from test_steps import COMMIT, warm
+from test_steps import COMMIT, send_until, warm
 
 MESSAGES = "pulse_writer_messages_total"
 FAILED = "pulse_writer_batches_failed_total"
@@ -58,8 +58,7 @@ def test_server_killed_at_commit(world, when):
         kill_9(world.stack.postgres)
         link.cut()
     trap = proxy.trap(action=die, when=when, **COMMIT)
-    world.traffic.burst(60)
-    trap.wait(20)
+    send_until(world, trap, f"COMMIT {when}")
     world.stack.postgres.start()
     world.finish()
     assert writer.running()
@@ -199,8 +198,7 @@ def test_backends_ended_inside_a_copy(world):
     for _ in range(20 if world.long else 4):
         trap = proxy.trap("^(data|done) COPY", BEFORE, end,
                           nth=world.chance.randrange(1, 6))
-        world.traffic.burst(60)
-        trap.wait(20)
+        send_until(world, trap, "COPY")
         world.caught_up()
     assert writer.running()
     world.finish()
