@@ -15,7 +15,7 @@ DAY = 24 * HOUR
 
 def test_everything_sent_three_times(world):
     """In another order each time: the first is stored, all others repeats."""
-    world.writer()
+    world.writer(ready=False)
     world.traffic.burst(400 if not world.long else 4000)
     for _ in range(2):
         again = list(world.traffic.sent)
@@ -43,7 +43,7 @@ def test_repeats_to_a_writer_that_knows_nothing(world):
 
 def test_wrong_clocks(world):
     """A day ahead, a day behind, seven days late, jumping to and fro."""
-    world.writer()
+    world.writer(ready=False)
     now, traffic = now_us(), world.traffic
     for n, shift in enumerate((DAY, -DAY, -7 * DAY, 0)):
         for i in range(100):
@@ -61,7 +61,7 @@ def test_wrong_clocks(world):
 def test_beyond_the_late_limit(world):
     """Eight days: what is older is a dead letter that says so, and spoils
     nothing. The good ones keep away from the limit by more than a run takes."""
-    world.writer()
+    world.writer(ready=False)
     limit = world.stack.db.value(
         "SELECT (extract(epoch FROM store.late_limit()) * 1000000)::int8")
     now, minute = now_us(), HOUR // 60
@@ -81,7 +81,7 @@ def test_beyond_the_late_limit(world):
 
 def test_sequence_numbers_wrap(world):
     """seq is the device's own affair: order and repeats go by time."""
-    world.writer()
+    world.writer(ready=False)
     now = now_us()
     for i, seq in enumerate((2**63 - 2, 2**63 - 1, -2**63, -1, 0, 0, 1)):
         world.traffic.send("Telemetry", telemetry(
@@ -92,7 +92,7 @@ def test_sequence_numbers_wrap(world):
 def test_numbers_that_are_none(world):
     """NaN and infinities are refused, in metrics and fields, and their good
     neighbours are not. What is nearly one is stored as it is."""
-    world.writer()
+    world.writer(ready=False)
     now = now_us()
     for i, value in enumerate((math.nan, math.inf, -math.inf)):
         m = metric("odd", value, now + i, world.tenant)
@@ -114,7 +114,7 @@ def test_the_edge_stores_what_it_accepts(world):
     stack, now = world.stack, now_us()
     key = stack.key(world.tenant)
     stack.start("ingest")
-    world.writer()
+    world.writer(ready=False)
 
     def post(values):
         records = [{"name": "edge", "value": v, "timestamp": now + shift}
@@ -162,7 +162,7 @@ def letters(world):
 
 def test_one_key_in_two_partitions(world):
     """A producer that knows nothing of keys: the first to come is stored."""
-    world.writer()
+    world.writer(ready=False)
     now = now_us()
     record = metric("twice", 1.0, now, world.tenant)
     entries = [world.traffic.send_bytes(

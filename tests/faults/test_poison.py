@@ -94,7 +94,7 @@ class Poison:
 
 
 def test_each_kind_among_good_ones(world):
-    world.writer()
+    world.writer(ready=False)
     poison = Poison(world)
     rounds = 10 if world.long else 2
     for _ in range(rounds):
@@ -111,7 +111,7 @@ def test_each_kind_among_good_ones(world):
 
 def test_a_flood_of_poison_alone(world):
     """Whole batches without one good row, in every partition."""
-    writer = world.writer(PULSE_WRITER_BATCH_ROWS="500")
+    writer = world.writer(ready=False, PULSE_WRITER_BATCH_ROWS="500")
     for topic, parts in (("pulse.metrics", 6), ("pulse.events", 6),
                          ("pulse.deadletter", 3)):
         for n in range(3000 if world.long else 600):
@@ -126,7 +126,7 @@ def test_a_flood_of_poison_alone(world):
 def test_poison_and_a_writer_that_dies(world):
     """Dead letters are written with the offsets: neither lost nor doubled."""
     poison = Poison(world)
-    for _ in range(3):
+    for _ in range(10 if world.long else 2):
         writer = world.writer()
         for topic, payload, reasons in poison.all():
             world.traffic.send_bytes(topic, payload, reasons)

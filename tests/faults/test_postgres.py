@@ -12,6 +12,7 @@ from server import SmallDisk, admin, frozen, kill_9, locked, setting
 from test_steps import COMMIT, send_until, warm
 
 MESSAGES = "pulse_writer_messages_total"
+LONG = pytest.mark.long
 FAILED = "pulse_writer_batches_failed_total"
 
 
@@ -48,7 +49,7 @@ def test_server_killed_under_load(world):
 
 
 @pytest.mark.parametrize("when", [
-    SENT, AFTER, pytest.param(BEFORE, marks=pytest.mark.long)])
+    AFTER, pytest.param(SENT, marks=LONG), pytest.param(BEFORE, marks=LONG)])
 def test_server_killed_at_commit(world, when):
     """AFTER: committed, and nobody was told."""
     proxy = world.proxy()
@@ -64,7 +65,7 @@ def test_server_killed_at_commit(world, when):
     assert writer.running()
 
 
-@pytest.mark.long
+@LONG
 def test_server_down_for_30_seconds(world):
     load = world.load(1000)
     writer = world.writer()
@@ -103,9 +104,6 @@ def test_server_hangs(world):
         " 'unstorable'", (world.books.last_letter,)) == 0
 
 
-LONG = pytest.mark.long
-
-
 @pytest.mark.parametrize("table", [
     "store.samples", pytest.param("store.consumer_offset", marks=LONG),
     pytest.param("store.ingest_ledger", marks=LONG)])
@@ -122,6 +120,7 @@ def test_table_locked(world, table):
     world.finish()
 
 
+@LONG
 def test_lock_timeout(world):
     """55P03 in the middle of a batch."""
     with admin(world.stack) as c:
@@ -170,6 +169,7 @@ def test_read_only_failover(world):
     world.finish()
 
 
+@LONG
 def test_no_connection_left(world):
     """53300 when it comes back."""
     writer = world.writer()

@@ -4,10 +4,11 @@ changes nothing."""
 
 import time
 
+import pytest
 from harness.wait import wait_until
 from proxy import AFTER
 from server import locked
-from test_steps import LEDGER, warm
+from test_steps import LEDGER
 
 MESSAGES = "pulse_writer_messages_total"
 
@@ -40,6 +41,7 @@ def test_rebalance_storm(world):
     world.finish(90)
 
 
+@pytest.mark.long
 def test_writers_share_and_inherit(world):
     world.load(300)
     one, two = (world.writer(PULSE_WRITER_OWNER=o) for o in ("one", "two"))
@@ -66,8 +68,6 @@ def test_zombie_with_an_open_transaction(world):
     """Frozen when all its rows are sent and only COMMIT is missing. It holds
     the lock on its offsets, so the heir ends its backend."""
     proxy = world.proxy()
-    zombie = warm(world, proxy)
-    zombie.stop()
     zombie = world.writer(proxy, PULSE_WRITER_OWNER="zombie")
     trap = proxy.trap(LEDGER, AFTER, lambda link: zombie.pause())
     world.load(300)
@@ -114,6 +114,7 @@ def copying(world, waiting_for):
     return found[0][0] if found else None
 
 
+@pytest.mark.long
 def test_zombie_with_nothing_open(world):
     """Frozen between batches: its claims are stale when it wakes."""
     zombie = world.writer(PULSE_WRITER_OWNER="zombie")
