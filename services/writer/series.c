@@ -153,7 +153,7 @@ void series_learn(struct series *s, const struct tickets *t)
     for (size_t i = 0; i < t->count; i++) {
         if (t->all[i].number > 0)
             numbers_put(s->numbers, t->all[i].key, t->all[i].number);
-        else
+        else if (t->all[i].wanted)
             map_put(s->refused, t->all[i].key, s);
     }
     gauge_set(s->stats->series_cached, (double)numbers_count(s->numbers));

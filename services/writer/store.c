@@ -78,10 +78,22 @@ static bool prepare(struct store *s, struct err *err)
     return true;
 }
 
+/* A message that will not be stored makes no series. */
+static void want_series(struct batch *b)
+{
+    for (size_t i = 0; i < b->samples.count && b->tickets.count > 0; i++) {
+        const struct row *row = rows_at(&b->samples, i);
+        if (!b->messages[row->message].poison)
+            tickets_want(&b->tickets,
+                         ((const struct sample_row *)row)->series_id);
+    }
+}
+
 /* Series are made by others under a lock per tenant: in a short transaction of
  * its own, before the batch's. */
 static bool number_samples(struct store *s, struct batch *b, struct err *err)
 {
+    want_series(b);
     if (!tickets_resolve(&b->tickets, s->pg, err)) {
         err_in(err, "series_ids");
         return false;

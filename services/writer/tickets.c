@@ -49,10 +49,17 @@ int64_t tickets_take(struct tickets *t, struct str key, struct str tenant_id,
     return -(int64_t)t->count;
 }
 
+void tickets_want(struct tickets *t, int64_t found)
+{
+    if (found < 0)
+        t->all[-found - 1].wanted = true;
+}
+
 /* ---- asking the database ---- */
 
 struct question {
     struct str *tenants, *names, *labels;
+    size_t count;
 };
 
 static void question_release(struct question *q)
@@ -61,15 +68,18 @@ static void question_release(struct question *q)
 }
 DEFINE_AUTO_RELEASE(question)
 
+/* Of the wanted ones. */
 static struct question question_of(const struct ticket *t, size_t count)
 {
     struct question q = {.tenants = xcalloc(count * 3, sizeof *q.tenants)};
     q.names = q.tenants + count;
     q.labels = q.names + count;
     for (size_t i = 0; i < count; i++) {
-        q.tenants[i] = t[i].tenant_id;
-        q.names[i] = t[i].name;
-        q.labels[i] = t[i].labels;
+        if (!t[i].wanted)
+            continue;
+        q.tenants[q.count] = t[i].tenant_id;
+        q.names[q.count] = t[i].name;
+        q.labels[q.count++] = t[i].labels;
     }
     return q;
 }
@@ -77,19 +87,23 @@ static struct question question_of(const struct ticket *t, size_t count)
 static bool ask(struct pg *pg, struct ticket *t, size_t count, struct err *err)
 {
     AUTO_RELEASE(question) q = question_of(t, count);
+    if (q.count == 0)
+        return true;
     struct pg_params p = {.count = 0};
-    pg_text_array(&p, q.tenants, count);
-    pg_text_array(&p, q.names, count);
-    pg_jsonb_array(&p, q.labels, count);
+    pg_text_array(&p, q.tenants, q.count);
+    pg_text_array(&p, q.names, q.count);
+    pg_jsonb_array(&p, q.labels, q.count);
     AUTO(pg_result) r = pg_run(pg,
                                "SELECT series_id FROM"
                                " store.series_ids($1, $2, $3) ORDER BY ord",
                                &p, err);
     if (r == NULL)
         return false;
-    assert((size_t)pg_rows(r) == count);
+    assert((size_t)pg_rows(r) == q.count);
+    int row = 0;
     for (size_t i = 0; i < count; i++)
-        t[i].number = pg_get_i64(r, (int)i, 0); /* NULL is 0: refused */
+        if (t[i].wanted)
+            t[i].number = pg_get_i64(r, row++, 0); /* NULL is 0: refused */
     return true;
 }
 

@@ -11,6 +11,7 @@
 struct ticket {
     struct str key;                     /* the cache's */
     struct str tenant_id, name, labels; /* labels: JSON */
+    bool wanted;    /* by a row that may be stored; others are not asked for */
     int64_t number; /* once resolved: > 0; 0: refused, the tenant's limit */
 };
 
@@ -31,10 +32,13 @@ void tickets_reset(struct tickets *t);
  * the arena. */
 int64_t tickets_take(struct tickets *t, struct str key, struct str tenant_id,
                      struct str name, const struct label *labels, size_t count);
-/* Asks the database for all, in a transaction of its own. */
+/* The series is wanted: before tickets_resolve. found may be a number. */
+void tickets_want(struct tickets *t, int64_t found);
+/* Asks the database for those wanted, in a transaction of its own. */
 bool tickets_resolve(struct tickets *t, struct pg *pg, struct err *err)
     MUST_USE;
-/* Of a ticket, once resolved: > 0, or 0 for refused; of a number itself. */
+/* Of a ticket, once resolved: > 0, or 0 for refused or not wanted; of a number
+ * itself. */
 static inline int64_t tickets_number(const struct tickets *t, int64_t found)
 {
     return found >= 0 ? found : t->all[-found - 1].number;

@@ -40,20 +40,25 @@ def test_beyond_the_late_limit(stack, send, writer):
     assert send("Telemetry", telemetry("late", late, old_temp=1.0),
                 telemetry("late", now, old_temp=2.0)) == (1, 0, 1, 0)
     assert [v for _, _, v in samples(stack, "old_temp")] == [2.0]
+    # Nor does it make a series, and the series may come later.
+    assert send("Metric", metric("only_late", 1.0, late)) == (0, 0, 1, 0)
+    assert not stack.db.rows("SELECT FROM store.series"
+                             " WHERE name = 'only_late'")
+    assert send("Metric", metric("only_late", 1.0, now)) == (1, 0, 0, 0)
     assert stack.db.value("SELECT count(*) FROM store.telemetry"
                           " WHERE device_id = 'late'") == 1
     assert send("Event", event("late", late)) == (0, 0, 1, 0)
     assert [(k[0], k[2], k[3]) for k in letters(stack, "too_late")] == [
         ("acme", None, "pulse.metrics"), ("acme", "late", "pulse.telemetry"),
-        ("acme", None, "pulse.events")]
+        ("acme", None, "pulse.metrics"), ("acme", None, "pulse.events")]
     detail = stack.db.rows("SELECT detail FROM dead_letters"
                            " WHERE reason = 'too_late'")[0][0]
     assert "older than the late limit" in detail
     assert writer.metric("pulse_writer_dead_letters_total",
-                         reason="too_late") == 3
+                         reason="too_late") == 4
     assert [writer.metric("pulse_writer_rows_total", table=t,
                           verdict="too_late")
-            for t in ("samples", "telemetry", "raw_events")] == [1, 1, 1]
+            for t in ("samples", "telemetry", "raw_events")] == [2, 1, 1]
 
 
 def test_the_late_limit_is_a_setting(stack, send):
