@@ -7,32 +7,23 @@
  */
 #include "common/claim.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/buf.h"
+#include "common/gaps.h"
 
 struct claims {
     char *consumer, *owner;
     const char *const *topics;
+    struct gaps *gaps;
+    bool hold;
     struct claim *held;
     size_t count;
     struct { /* statements, with the table's name in them */
         char *insert, *lock, *take, *terminate, *advance;
     } sql;
 };
-
-static char *sql_for(const char *format, const char *table)
-{
-    struct str rest = str_of(format), part;
-    struct buf b = {0};
-    while (str_cut(rest, '@', &part, &rest)) {
-        buf_add_str(&b, part);
-        buf_add_text(&b, table);
-    }
-    buf_add_str(&b, rest);
-    return b.p; /* NUL-terminated: at least one piece was added */
-}
 
 struct claims *claims_new(const struct claims_options *options)
 {
@@ -41,24 +32,26 @@ struct claims *claims_new(const struct claims_options *options)
     c->consumer = xstrdup(options->consumer);
     c->owner = xstrdup(options->owner);
     c->topics = options->topics;
-    c->sql.insert = sql_for(
+    c->gaps = gaps_new(options->gaps, options->consumer);
+    c->hold = options->hold;
+    c->sql.insert = sql_for_table(
         "INSERT INTO @ (consumer, topic, part, topic_id, first_off, next_off,"
         " replay_from, epoch) VALUES ($1, $2, $3, $4, $5, $5, $5, 0)"
         " ON CONFLICT (consumer, topic, part) DO NOTHING",
         table);
-    c->sql.lock = sql_for(
+    c->sql.lock = sql_for_table(
         "SELECT topic_id, first_off, next_off, replay_from, epoch FROM @"
         " WHERE consumer = $1 AND topic = $2 AND part = $3 FOR UPDATE",
         table);
-    c->sql.take =
-        sql_for("UPDATE @ SET topic_id = $4, first_off = $5, next_off = $6,"
-                " replay_from = $7, epoch = $8, owner = $9,"
-                " backend_pid = pg_backend_pid(), backend_start ="
-                " (SELECT a.backend_start FROM pg_stat_activity a"
-                "  WHERE a.pid = pg_backend_pid())"
-                " WHERE consumer = $1 AND topic = $2 AND part = $3",
-                table);
-    c->sql.terminate = sql_for(
+    c->sql.take = sql_for_table(
+        "UPDATE @ SET topic_id = $4, first_off = $5, next_off = $6,"
+        " replay_from = $7, epoch = $8, owner = $9,"
+        " backend_pid = pg_backend_pid(), backend_start ="
+        " (SELECT a.backend_start FROM pg_stat_activity a"
+        "  WHERE a.pid = pg_backend_pid())"
+        " WHERE consumer = $1 AND topic = $2 AND part = $3",
+        table);
+    c->sql.terminate = sql_for_table(
         "SELECT pg_terminate_backend(a.pid, 1000) FROM pg_stat_activity a"
         " JOIN @ o ON o.backend_pid = a.pid"
         " AND o.backend_start = a.backend_start"
@@ -66,7 +59,7 @@ struct claims *claims_new(const struct claims_options *options)
         " AND a.pid <> pg_backend_pid() AND a.xact_start IS NOT NULL",
         table);
     /* Rows are locked in key order, so two holders cannot deadlock. */
-    c->sql.advance = sql_for(
+    c->sql.advance = sql_for_table(
         "WITH v AS (SELECT * FROM unnest($2::text[], $3::int4[], $4::int8[],"
         " $5::int8[], $6::int8[], $7::int8[])"
         " AS v(topic, part, expected, epoch, next, replay)),"
@@ -90,6 +83,7 @@ void claims_free(struct claims *c)
     free(c->sql.take);
     free(c->sql.terminate);
     free(c->sql.advance);
+    gaps_free(c->gaps);
     free(c->consumer);
     free(c->owner);
     free(c->held);
@@ -227,6 +221,56 @@ static bool row_take(const struct claims *c, struct pg *pg,
     return pg_do(pg, c->sql.take, &p, NULL, err);
 }
 
+bool claims_note_gap(struct claims *c, struct pg *pg, size_t topic,
+                     int32_t part, int64_t from, int64_t to, struct err *err)
+{
+    const struct claim *claim = find(c, topic, part);
+    assert(claim != NULL);
+    return gaps_note(c->gaps, pg,
+                     &(struct gap){.kind = GAP_EXPIRED,
+                                   .topic = c->topics[topic],
+                                   .topic_id = claim->topic_id,
+                                   .part = part,
+                                   .from = from,
+                                   .to = to},
+                     err);
+}
+
+/* before is the position the row had. */
+static bool note_gap(const struct claims *c, struct pg *pg,
+                     const struct claim *claim, int64_t before, struct err *err)
+{
+    struct gap gap = {.topic = c->topics[claim->topic],
+                      .topic_id = claim->topic_id,
+                      .part = claim->part,
+                      .from = claim->next};
+    if (claim->recreated) {
+        gap.kind = GAP_RECREATED;
+        gap.from = before;
+        gap.to = claim->next;
+    } else if (claim->truncated > 0) {
+        gap.kind = GAP_TRUNCATED;
+        gap.to = before;
+    } else if (claim->gap > 0) {
+        gap.kind = GAP_EXPIRED;
+        gap.to = claim->next + claim->gap;
+    } else {
+        return true;
+    }
+    return gaps_note(c->gaps, pg, &gap, err);
+}
+
+static bool look_for_hold(const struct claims *c, struct pg *pg,
+                          struct claim *claim, struct err *err)
+{
+    int64_t open = 0;
+    if (c->hold && !gaps_open(c->gaps, pg, c->topics[claim->topic], claim->part,
+                              &open, err))
+        return false;
+    claim->on_hold = open > 0;
+    return true;
+}
+
 static bool take(const struct claims *c, struct pg *pg,
                  const struct log_state *log, struct claim *claim,
                  struct err *err)
@@ -235,8 +279,10 @@ static bool take(const struct claims *c, struct pg *pg,
         !pg_script(pg, "SET LOCAL lock_timeout = '2s'", err) ||
         !row_insert(c, pg, claim, log, err) || !row_lock(c, pg, claim, err))
         return false;
+    int64_t before = claim->next;
     judge(claim, log);
-    return row_take(c, pg, claim, err) && pg_commit(pg, err);
+    return row_take(c, pg, claim, err) && note_gap(c, pg, claim, before, err) &&
+           look_for_hold(c, pg, claim, err) && pg_commit(pg, err);
 }
 
 static bool end_zombie(const struct claims *c, struct pg *pg,
@@ -270,7 +316,8 @@ bool claims_take(struct claims *c, struct pg *pg, struct kafka_admin *admin,
         err_in(err, "claim %s/%d", c->topics[topic], (int)part);
         return false;
     }
-    keep(c, &claim);
+    if (!claim.on_hold)
+        keep(c, &claim);
     *out = claim;
     return true;
 }

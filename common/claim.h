@@ -36,10 +36,13 @@ struct claim {
      * lost its tail). first and next went back together to the log's end, so
      * next - first still counts what was read. */
     int64_t truncated;
+    bool on_hold; /* not held: a gap waits to be accepted (options.hold) */
 };
 
 struct claims_options {
     const char *table;         /* "schema.offsets" */
+    const char *gaps;          /* "schema.gaps", see gaps.h */
+    bool hold;                 /* no claim while a gap is not accepted */
     const char *consumer;      /* "pulse-writer" */
     const char *owner;         /* host and pid, for people */
     const char *const *topics; /* must outlive the claims */
@@ -53,12 +56,17 @@ DEFINE_AUTO(claims)
  * log's earliest offset. Claims belong to the connection: after a reconnect
  * take them again. Waits at most 2 s for a row lock; a holder that keeps
  * it longer is a zombie and its backend is terminated (exactly that one: pid
- * and start time), then ERR_RETRY: call again. On success the claim is kept
- * here, and copied to *out. */
+ * and start time), then ERR_RETRY: call again. A gap, a truncation and a
+ * re-creation are noted in the table of gaps in the same transaction. On
+ * success the claim is kept here, unless it is on hold, and copied to *out. */
 bool claims_take(struct claims *c, struct pg *pg, struct kafka_admin *admin,
                  size_t topic, int32_t part, struct claim *out, struct err *err)
     MUST_USE;
 void claims_drop(struct claims *c, size_t topic, int32_t part);
+/* A gap that the holder itself came upon: noted in its transaction. */
+bool claims_note_gap(struct claims *c, struct pg *pg, size_t topic,
+                     int32_t part, int64_t from, int64_t to, struct err *err)
+    MUST_USE;
 const struct claim *claims_get(const struct claims *c, size_t topic,
                                int32_t part); /* NULL if not held */
 

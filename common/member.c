@@ -12,6 +12,8 @@
 #include "common/member_state.h"
 
 enum { TICK_MS = 1000, TOPICS_MS = 5000, ADMIN_TIMEOUT_MS = 5000 };
+/* Silent for longer, it was frozen or blocked. */
+enum { SILENT_MS = 3 * TICK_MS };
 /* Events handled before timers and signals have their turn. */
 enum { EVENTS_MAX = 2000 };
 
@@ -78,6 +80,14 @@ int64_t member_behind(const struct member *m, const struct member_part *p)
     if (m->consumer != NULL && p->claimed)
         end = kafka_consumer_end(m->consumer, p->topic, p->part);
     return end > p->next ? end - p->next : 0;
+}
+
+size_t member_on_hold(const struct member *m)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->count; i++)
+        n += m->parts[i].on_hold;
+    return n;
 }
 
 struct member_part *member_at(struct member *m, size_t i)
@@ -223,6 +233,62 @@ static void on_event(struct member *m, const struct kafka_event *e)
     }
 }
 
+/* ---- topics made anew ---- */
+
+/* Claims of a topic that has another id now are given up. */
+static bool drop_old(struct member *m, size_t topic, const char *id)
+{
+    bool any = false;
+    for (size_t i = 0; i < m->count; i++) {
+        struct member_part *p = &m->parts[i];
+        if (p->topic != topic || !p->claimed || strcmp(p->topic_id, id) == 0)
+            continue;
+        if (!any)
+            m->ops->flush(m->arg);
+        member_drop(m, p);
+        any = true;
+    }
+    return any;
+}
+
+/* A topic deleted and made anew under us may hold messages at our position
+ * and before it: no offset is out of range, only its id tells. Until then (a
+ * few seconds) such messages count as the old one's, and are read again. */
+static void look_at_topics(struct member *m)
+{
+    struct kafka_topic_info info;
+    struct err err;
+    int64_t now_us = clock_mono_us();
+    if (!m->database || m->consumer == NULL ||
+        !kafka_consumer_up(m->consumer) || now_us < m->topics_due_us)
+        return;
+    bool any = false;
+    for (size_t t = 0; t < m->o.topic_count; t++) {
+        if (!kafka_topic_describe(m->admin, m->o.topics[t], &info, &err))
+            break; /* away, or just being made: the next time */
+        any |= drop_old(m, t, info.id);
+    }
+    /* Brokers that hang are asked less often: nothing else goes on here. */
+    int64_t end_us = clock_mono_us(), pause_us = 20 * (end_us - now_us);
+    const int64_t least_us = TOPICS_MS * INT64_C(1000);
+    m->topics_due_us = end_us + (pause_us > least_us ? pause_us : least_us);
+    if (any)
+        member_claim_all(m);
+}
+
+/* What happened meanwhile comes before what was read meanwhile. */
+static void look_after_silence(struct member *m)
+{
+    int64_t now_us = clock_mono_us();
+    if (now_us - m->polled_us > SILENT_MS * INT64_C(1000)) {
+        m->topics_due_us = 0;
+        look_at_topics(m);
+    }
+    m->polled_us = now_us;
+}
+
+/* ---- polling ---- */
+
 static bool has_room(const struct member *m)
 {
     return m->ops->room == NULL || m->ops->room(m->arg);
@@ -241,6 +307,7 @@ void member_poll(struct member *m)
 {
     struct kafka_event e;
     int n = 0;
+    look_after_silence(m);
     while (m->consumer != NULL && n < EVENTS_MAX && has_room(m) &&
            kafka_consumer_poll(m->consumer, &e)) {
         on_event(m, &e);
@@ -301,48 +368,6 @@ void member_leave(struct member *m)
     m->count = m->hint = m->turn = 0;
 }
 
-/* ---- topics made anew ---- */
-
-/* Claims of a topic that has another id now are given up. */
-static bool drop_old(struct member *m, size_t topic, const char *id)
-{
-    bool any = false;
-    for (size_t i = 0; i < m->count; i++) {
-        struct member_part *p = &m->parts[i];
-        if (p->topic != topic || !p->claimed || strcmp(p->topic_id, id) == 0)
-            continue;
-        if (!any)
-            m->ops->flush(m->arg);
-        member_drop(m, p);
-        any = true;
-    }
-    return any;
-}
-
-/* A topic deleted and made anew under us may hold messages at our position
- * and before it: no offset is out of range, only its id tells. */
-static void look_at_topics(struct member *m)
-{
-    struct kafka_topic_info info;
-    struct err err;
-    int64_t now_us = clock_mono_us();
-    if (!m->database || m->consumer == NULL ||
-        !kafka_consumer_up(m->consumer) || now_us < m->topics_due_us)
-        return;
-    bool any = false;
-    for (size_t t = 0; t < m->o.topic_count; t++) {
-        if (!kafka_topic_describe(m->admin, m->o.topics[t], &info, &err))
-            break; /* away, or just being made: the next time */
-        any |= drop_old(m, t, info.id);
-    }
-    /* Brokers that hang are asked less often: nothing else goes on here. */
-    int64_t end_us = clock_mono_us(), pause_us = 20 * (end_us - now_us);
-    const int64_t least_us = TOPICS_MS * INT64_C(1000);
-    m->topics_due_us = end_us + (pause_us > least_us ? pause_us : least_us);
-    if (any)
-        member_claim_all(m);
-}
-
 /* ---- life ---- */
 
 static void on_tick(void *arg)
@@ -382,6 +407,8 @@ static struct claims *make_claims(const struct member_options *o)
     snprintf(owner, sizeof owner, "%s:%ld", host, (long)getpid());
     return claims_new(&(struct claims_options){
         .table = o->offsets,
+        .gaps = o->gaps,
+        .hold = o->hold,
         .consumer = o->group,
         .owner = o->owner[0] != '\0' ? o->owner : owner,
         .topics = o->topics});

@@ -34,9 +34,10 @@ struct member_part {
     bool answered; /* the consumer was told to read it */
     bool claimed;  /* its row in the database is ours */
     bool paused;
-    uint32_t assignment;               /* new with every claim */
-    int64_t next;                      /* offset of the next message to take */
-    int64_t not_before_us;             /* claim it no earlier (monotonic) */
+    bool on_hold;          /* not claimed: a gap waits to be accepted */
+    uint32_t assignment;   /* new with every claim */
+    int64_t next;          /* offset of the next message to take */
+    int64_t not_before_us; /* claim it no earlier (monotonic) */
     char topic_id[KAFKA_TOPIC_ID_MAX]; /* of the claim */
     void *state;                       /* the service's, while claimed */
 };
@@ -45,6 +46,9 @@ struct member_part {
 struct member_ops {
     /* * The connection is new: what the service needs of it (LISTEN …). */
     bool (*connected)(void *arg, struct pg *pg, struct err *err);
+    /* * A claim found that messages are missing (c->gap, c->truncated or
+     * c->recreated); c may be on hold, else claimed follows. */
+    void (*gap_found)(void *arg, const struct claim *c);
     /* p is claimed as c says. Reading starts at p->next, which is c->next +
      * c->gap unless the service moves it. False: it cannot be had now. */
     bool (*claimed)(void *arg, struct member_part *p, const struct claim *c,
@@ -73,10 +77,12 @@ struct member_ops {
 
 struct member_options {
     const char *brokers, *postgres_url;
-    const char *client_id;     /* for Kafka and PostgreSQL: "pulse-writer" */
-    const char *group;         /* and consumer in the table of positions */
-    const char *offsets;       /* that table, see claim.h */
-    const char *owner;         /* for people; "": host and process id */
+    const char *client_id; /* for Kafka and PostgreSQL: "pulse-writer" */
+    const char *group;     /* and consumer in the table of positions */
+    const char *offsets;   /* that table, see claim.h */
+    const char *gaps;      /* table of gaps, see gaps.h */
+    bool hold;             /* read nothing behind a gap until it is accepted */
+    const char *owner;     /* for people; "": host and process id */
     const char *const *topics; /* must outlive the member */
     size_t topic_count;
     int64_t session_timeout_ms, max_poll_interval_ms, queue_bytes;
@@ -113,6 +119,7 @@ size_t member_held(const struct member *m);  /* of those, claimed */
 /* Messages in the log that are not yet read, as far as known, of a claimed
  * partition. */
 int64_t member_behind(const struct member *m, const struct member_part *p);
+size_t member_on_hold(const struct member *m);
 /* Valid until the next callback. */
 struct member_part *member_at(struct member *m, size_t i);
 

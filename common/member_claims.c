@@ -6,6 +6,9 @@
 #include "common/log.h"
 #include "common/member_state.h"
 
+/* How often a partition on hold is looked at. */
+enum { HOLD_LOOK_MS = 2000 };
+
 static void retry_in(struct member *m, int64_t delay_ms)
 {
     if (!m->stopped)
@@ -16,10 +19,14 @@ static void retry_in(struct member *m, int64_t delay_ms)
 
 static void log_claim(const struct member *m, const struct claim *c)
 {
+    log_info("claimed", LOG_S("topic", m->o.topics[c->topic]),
+             LOG_I("part", c->part), LOG_I("next", c->next),
+             LOG_I("replay_from", c->replay_from), LOG_I("epoch", c->epoch));
+}
+
+static void tell_gap(struct member *m, const struct claim *c)
+{
     const char *topic = m->o.topics[c->topic];
-    log_info("claimed", LOG_S("topic", topic), LOG_I("part", c->part),
-             LOG_I("next", c->next), LOG_I("replay_from", c->replay_from),
-             LOG_I("epoch", c->epoch));
     if (c->recreated)
         log_warn("topic_recreated", LOG_S("topic", topic),
                  LOG_I("part", c->part), LOG_I("next", c->next));
@@ -29,6 +36,38 @@ static void log_claim(const struct member *m, const struct claim *c)
     if (c->gap > 0)
         log_warn("log_gap", LOG_S("topic", topic), LOG_I("part", c->part),
                  LOG_I("next", c->next), LOG_I("messages", c->gap));
+    if (m->ops->gap_found != NULL &&
+        (c->recreated || c->truncated > 0 || c->gap > 0))
+        m->ops->gap_found(m->arg, c);
+}
+
+static struct kafka_partition kafka_of(const struct member_part *p)
+{
+    return (struct kafka_partition){p->topic, p->part, p->next};
+}
+
+static void part_pause(struct member *m, struct member_part *p)
+{
+    struct kafka_partition at = kafka_of(p);
+    struct err err;
+    if (!p->answered || p->paused || m->consumer == NULL)
+        return;
+    p->paused = member_checked(
+        m, kafka_consumer_pause(m->consumer, &at, 1, &err), &err);
+}
+
+/* Looked at again and again, told once. */
+static void hold(struct member *m, struct member_part *p, const struct claim *c)
+{
+    if (!p->on_hold) {
+        tell_gap(m, c);
+        log_warn("partition_on_hold", LOG_S("topic", m->o.topics[p->topic]),
+                 LOG_I("part", p->part),
+                 LOG_S("until", "its gaps are accepted: pulse offsets gaps"));
+    }
+    part_pause(m, p);
+    p->on_hold = true;
+    p->not_before_us = clock_mono_us() + HOLD_LOOK_MS * INT64_C(1000);
 }
 
 static bool claim_one(struct member *m, struct member_part *p, struct err *err)
@@ -36,7 +75,14 @@ static bool claim_one(struct member *m, struct member_part *p, struct err *err)
     struct claim c;
     if (!claims_take(m->claims, m->pg, m->admin, p->topic, p->part, &c, err))
         return false;
+    if (c.on_hold) {
+        hold(m, p, &c);
+        return true;
+    }
     log_claim(m, &c);
+    if (!p->on_hold)
+        tell_gap(m, &c);
+    p->on_hold = false;
     p->assignment = ++m->assignments;
     p->next = c.next + c.gap;
     memcpy(p->topic_id, c.topic_id, sizeof p->topic_id);
@@ -55,11 +101,6 @@ void member_drop(struct member *m, struct member_part *p)
         m->ops->dropped(m->arg, p);
     p->claimed = false;
     p->state = NULL;
-}
-
-static struct kafka_partition kafka_of(const struct member_part *p)
-{
-    return (struct kafka_partition){p->topic, p->part, p->next};
 }
 
 /* The consumer reads it already: from here on. */
@@ -87,7 +128,7 @@ static bool claim_next(struct member *m, struct member_part *p)
             member_lost(m, &err);
         return false;
     }
-    if (!p->answered || restart(m, p))
+    if (!p->claimed || !p->answered || restart(m, p))
         return true;
     member_drop(m, p);
     return false;
@@ -136,6 +177,15 @@ static bool start_reading(struct member *m)
     return ok;
 }
 
+/* Nothing is claimed less than it could be. */
+static bool is_complete(const struct member *m)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (!m->parts[i].claimed && !m->parts[i].on_hold)
+            return false;
+    return true;
+}
+
 /* When the first of the unclaimed may be claimed; INT64_MAX: none is. */
 static int64_t due_us(const struct member *m)
 {
@@ -166,20 +216,10 @@ void member_claim_all(struct member *m)
     ok = start_reading(m) && ok;
     if (m->database)
         plan_retry(m, ok);
-    service_need_set(m->need_postgres, m->database && due_us(m) == INT64_MAX);
+    service_need_set(m->need_postgres, m->database && is_complete(m));
 }
 
 /* ---- losing them ---- */
-
-static void part_pause(struct member *m, struct member_part *p)
-{
-    struct kafka_partition at = kafka_of(p);
-    struct err err;
-    if (!p->answered || p->paused || m->consumer == NULL)
-        return;
-    p->paused = member_checked(
-        m, kafka_consumer_pause(m->consumer, &at, 1, &err), &err);
-}
 
 void member_give_up(struct member *m, size_t topic, int32_t part)
 {

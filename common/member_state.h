@@ -30,6 +30,7 @@ struct member {
     bool database; /* connected and, as far as we know, working */
     int64_t away_since_us;
     int64_t topics_due_us; /* when their ids are looked at (monotonic) */
+    int64_t polled_us;     /* last (monotonic) */
 
     struct loop_timer *again; /* events are left to be polled */
     struct loop_timer *retry; /* connecting, claiming */

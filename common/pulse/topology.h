@@ -24,6 +24,7 @@ extern const struct topic_size topic_sizes[TOPIC_COUNT];
 #define GROUP_EVALUATOR "pulse-evaluator"
 
 #define TABLE_CONSUMER_OFFSET "store.consumer_offset"
+#define TABLE_OFFSET_GAPS "store.offset_gaps"
 
 #define PORT_INGEST "8080"
 #define PORT_API "8000"

@@ -12,6 +12,7 @@ INSERT INTO wanted VALUES
     ('store.telemetry', 'time ts, tenant_id text, device_id text, site_id text?, msg_type text=, seq bigint=, metrics jsonb='),
     ('store.raw_events', 'id text, tenant_id text, topic text, part integer, off bigint, data jsonb, time ts, created_at ts='),
     ('store.consumer_offset', 'consumer text, topic text, part integer, topic_id text, first_off bigint, next_off bigint, replay_from bigint, epoch bigint=, owner text=, backend_pid integer?, backend_start ts?'),
+    ('store.offset_gaps', 'id bigint=, consumer text, topic text, topic_id text, part integer, kind text, from_off bigint, to_off bigint, messages bigint?, found_at ts=, accepted_at ts?, accepted_by text?, note text='),
     ('store.ingest_ledger', 'topic text, topic_id text, part integer, hour ts, stored bigint=, duplicate bigint=, dead bigint=, gap bigint='),
     ('store.ledger', 'topic text, part integer, topic_id text, first_off bigint, next_off bigint, consumed bigint, stored bigint, duplicate bigint, dead bigint, gap bigint, unaccounted bigint'),
     ('store.rule_state', 'topic text, part integer, tenant_id text, rule_id uuid, version bigint, fingerprint text, phase text, since ts?, event_max ts?, last_received ts?, cause_off bigint?'),

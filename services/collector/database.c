@@ -35,7 +35,9 @@ static bool totals_measure(struct pg *pg, struct samples *out, struct err *err)
                " where backend_type = 'client backend')::float8,"
                " current_setting('max_connections')::float8,"
                " pg_database_size(current_database())::float8,"
-               " xact_commit::float8, xact_rollback::float8, deadlocks::float8"
+               " xact_commit::float8, xact_rollback::float8, deadlocks::float8,"
+               " (select count(*) from store.offset_gaps"
+               " where accepted_at is null)::float8"
                " from pg_stat_database where datname = current_database()",
                NULL, err);
     if (!r)
@@ -48,6 +50,8 @@ static bool totals_measure(struct pg *pg, struct samples *out, struct err *err)
                  pg_get_f64(r, 0, 4), "outcome", "rollback", NULL);
     samples_addf(out, "postgres", "postgres_deadlocks_total",
                  pg_get_f64(r, 0, 5), NULL);
+    samples_addf(out, "postgres", "offset_gaps_open", pg_get_f64(r, 0, 6),
+                 NULL);
     return true;
 }
 

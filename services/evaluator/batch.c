@@ -25,6 +25,7 @@ void batch_release(struct batch *b)
     free(b->states);
     free(b->transitions);
     free(b->activations);
+    free(b->gaps);
     arena_free(b->memory);
     *b = (struct batch){0};
 }
@@ -33,7 +34,7 @@ void batch_reset(struct batch *b)
 {
     drop_rules(b);
     b->move_count = b->state_count = 0;
-    b->transition_count = b->activation_count = 0;
+    b->transition_count = b->activation_count = b->gap_count = 0;
     arena_reset(b->memory);
 }
 
@@ -83,6 +84,14 @@ struct activation_write *batch_add_activation(struct batch *b)
                            &b->activation_room, sizeof *b->activations);
     struct activation_write *added = &b->activations[b->activation_count++];
     *added = (struct activation_write){0};
+    return added;
+}
+
+struct gap_write *batch_add_gap(struct batch *b)
+{
+    b->gaps = grown(b->gaps, b->gap_count, &b->gap_room, sizeof *b->gaps);
+    struct gap_write *added = &b->gaps[b->gap_count++];
+    *added = (struct gap_write){0};
     return added;
 }
 

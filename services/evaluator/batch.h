@@ -49,14 +49,23 @@ struct activation_write {
     bool withdrawn; /* the rule is gone from the partition, with its states */
 };
 
+/* Messages that were gone from the log before they were evaluated. */
+struct gap_write {
+    struct place place;
+    int64_t from, to;
+};
+
 struct batch {
     struct arena *memory;
     struct claim_move *moves;
     struct state_write *states;
     struct transition_write *transitions;
     struct activation_write *activations;
+    struct gap_write *gaps;
     size_t move_count, state_count, transition_count, activation_count;
+    size_t gap_count;
     size_t move_room, state_room, transition_room, activation_room;
+    size_t gap_room;
     struct ruleset **rules; /* kept alive for the transitions */
     size_t rules_count;
 };
@@ -71,6 +80,7 @@ struct claim_move *batch_add_move(struct batch *b);
 struct state_write *batch_add_state(struct batch *b);
 struct transition_write *batch_add_transition(struct batch *b);
 struct activation_write *batch_add_activation(struct batch *b);
+struct gap_write *batch_add_gap(struct batch *b);
 /* Holds a reference until the reset. */
 void batch_keep_rules(struct batch *b, struct ruleset *rules);
 /* True if the partition's move matched its row. */

@@ -239,12 +239,28 @@ static bool transit(const struct batch *b, struct pg *pg, struct err *err)
     return write_run(b, pg, run, n, err);
 }
 
+/* ---- gaps ---- */
+
+static bool note_gaps(const struct batch *b, struct pg *pg,
+                      struct claims *claims, struct err *err)
+{
+    for (size_t i = 0; i < b->gap_count; i++) {
+        const struct gap_write *g = &b->gaps[i];
+        if (batch_holds(b, g->place) &&
+            !claims_note_gap(claims, pg, g->place.topic, g->place.part, g->from,
+                             g->to, err))
+            return false;
+    }
+    return true;
+}
+
 static bool write_all(struct batch *b, struct pg *pg, struct claims *claims,
                       struct err *err)
 {
     return claims_advance(claims, pg, b->moves, b->move_count, err) &&
            withdraw(b, pg, err) && activate(b, pg, err) && forget(b, pg, err) &&
-           remember(b, pg, err) && transit(b, pg, err);
+           remember(b, pg, err) && transit(b, pg, err) &&
+           note_gaps(b, pg, claims, err);
 }
 
 bool effects_commit(struct batch *b, struct pg *pg, struct claims *claims,

@@ -244,10 +244,21 @@ static void on_dropped(void *arg, struct member_part *at)
     partition_free(at->state);
 }
 
+static void on_gap(void *arg, const struct claim *c)
+{
+    struct intake *in = arg;
+    counter_add(c->recreated       ? in->stats.gaps_recreated
+                : c->truncated > 0 ? in->stats.gaps_truncated
+                                   : in->stats.gaps_expired,
+                1);
+}
+
 static bool on_skip(void *arg, struct member_part *at, int64_t first)
 {
-    (void)arg;
-    partition_skip(at->state, first);
+    struct intake *in = arg;
+    size_t before = in->batch.gap_count;
+    partition_skip(at->state, first, &in->batch);
+    counter_add(in->stats.gaps_expired, in->batch.gap_count - before);
     return true;
 }
 
@@ -285,6 +296,7 @@ static void on_forget(void *arg)
 
 static const struct member_ops ops = {
     .connected = on_connected,
+    .gap_found = on_gap,
     .claimed = on_claimed,
     .dropped = on_dropped,
     .skip = on_skip,
@@ -360,6 +372,7 @@ static bool make_member(struct intake *in, struct err *err)
             .client_id = "pulse-evaluator",
             .group = GROUP_EVALUATOR,
             .offsets = TABLE_CONSUMER_OFFSET,
+            .gaps = TABLE_OFFSET_GAPS,
             .owner = set->owner,
             .topics = topic_names,
             .topic_count = EVALUATOR_TOPICS,

@@ -371,9 +371,16 @@ void partition_message(struct partition *p, int64_t offset,
         p->log_time_us = INT64_MIN; /* nor would a restart know it */
 }
 
-void partition_skip(struct partition *p, int64_t offset)
+void partition_skip(struct partition *p, int64_t offset, struct batch *b)
 {
     assert(offset >= p->read);
+    int64_t from = p->read > p->live_from ? p->read : p->live_from;
+    if (from < offset) {
+        struct gap_write *gap = batch_add_gap(b);
+        gap->place = p->o.place;
+        gap->from = from;
+        gap->to = offset;
+    }
     p->read = offset;
 }
 

@@ -53,8 +53,9 @@ void partition_sample(struct partition *p, const struct series_id *id,
                       const struct sample *s, struct batch *b);
 void partition_message(struct partition *p, int64_t offset,
                        int64_t received_at_us);
-/* Messages up to offset are gone from the log: the next is expected there. */
-void partition_skip(struct partition *p, int64_t offset);
+/* Messages up to offset are gone from the log: the next is expected there.
+ * What of them is new goes into the batch as a gap. */
+void partition_skip(struct partition *p, int64_t offset, struct batch *b);
 
 /* Before the batch is written: adds changed states and the move. */
 void partition_close(struct partition *p, struct batch *b);

@@ -35,6 +35,21 @@ static void intake_init(struct stats *s, struct metrics *m)
                           "Time a batch's transaction takes.", 0.001, 10, NULL);
 }
 
+static struct counter *gaps(struct metrics *m, const char *kind)
+{
+    return metrics_counter(m, "pulse_evaluator_gaps_total",
+                           "Times messages were found missing; see"
+                           " store.offset_gaps.",
+                           "kind", kind, NULL);
+}
+
+static void gaps_init(struct stats *s, struct metrics *m)
+{
+    s->gaps_expired = gaps(m, "expired");
+    s->gaps_truncated = gaps(m, "truncated");
+    s->gaps_recreated = gaps(m, "recreated");
+}
+
 static void rules_init(struct stats *s, struct metrics *m)
 {
     s->taken = metrics_counter(m, SAMPLES, SAMPLES_HELP, "fate", "taken", NULL);
@@ -66,5 +81,6 @@ static void rules_init(struct stats *s, struct metrics *m)
 void stats_init(struct stats *s, struct metrics *m)
 {
     intake_init(s, m);
+    gaps_init(s, m);
     rules_init(s, m);
 }

@@ -10,6 +10,7 @@ struct stats {
     struct counter *taken, *stale, *repeated, *late, *refused;
     struct counter *fired, *resolved;
     struct counter *batches, *batches_failed, *slices_lost;
+    struct counter *gaps_expired, *gaps_truncated, *gaps_recreated;
     struct gauge *instances, *sleeping;
     struct gauge *rules, *rules_refused;
     struct gauge *lag_seconds;

@@ -122,6 +122,15 @@ static void flush(void *arg)
 
 /* ---- the member's callbacks ---- */
 
+static void on_gap(void *arg, const struct claim *c)
+{
+    struct intake *in = arg;
+    counter_add(c->recreated       ? in->stats.gaps_recreated
+                : c->truncated > 0 ? in->stats.gaps_truncated
+                                   : in->stats.gaps_expired,
+                1);
+}
+
 /* What the log no longer has is moved over, and counted, by the batch. */
 static bool on_claimed(void *arg, struct member_part *p, const struct claim *c,
                        struct err *err)
@@ -156,6 +165,7 @@ static void on_polled(void *arg)
 }
 
 static const struct member_ops ops = {
+    .gap_found = on_gap,
     .claimed = on_claimed,
     .room = has_room,
     .message = on_message,
@@ -179,6 +189,7 @@ static void on_gauges(void *arg)
         gauge_set(in->stats.lag_messages[t], (double)behind[t]);
     gauge_set(in->stats.assigned, (double)member_count(in->member));
     gauge_set(in->stats.held, (double)member_held(in->member));
+    gauge_set(in->stats.on_hold, (double)member_on_hold(in->member));
 }
 
 /* ---- life ---- */
@@ -228,6 +239,8 @@ static bool make_member(struct intake *in, struct err *err)
             .client_id = "pulse-writer",
             .group = GROUP_WRITER,
             .offsets = TABLE_CONSUMER_OFFSET,
+            .gaps = TABLE_OFFSET_GAPS,
+            .hold = strcmp(in->set->on_gap, "hold") == 0,
             .owner = set->owner,
             .topics = in->set->topics.names,
             .topic_count = in->set->topics.count,

@@ -50,6 +50,13 @@ static const struct conf_item items[] = {
      .min = 1000,
      .max = 100000000,
      .help = "Devices whose last times are remembered, 24 bytes each."},
+    {.name = "PULSE_WRITER_ON_GAP",
+     .type = CONF_CHOICE,
+     .offset = AT(on_gap),
+     .fallback = "count",
+     .choices = "count|hold",
+     .help = "Where the log no longer has what is to be read next: count it and"
+             " go on, or hold the partition until pulse offsets accept."},
     {.name = "PULSE_TELEMETRY_SERIES",
      .type = CONF_BOOL,
      .offset = AT(telemetry_series),

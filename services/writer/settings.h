@@ -15,6 +15,7 @@ struct writer_settings {
     bool telemetry_series;
     const char *raw_topics, *raw_tenant;
     struct topics topics; /* of raw_topics */
+    const char *on_gap;   /* "count" or "hold" */
 };
 
 /* Its settings are the process's one. */

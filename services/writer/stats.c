@@ -70,6 +70,27 @@ static void init_topic(struct stats *s, struct metrics *m, size_t i,
         "topic", topic, NULL);
 }
 
+static struct counter *gaps(struct metrics *m, const char *kind)
+{
+    return metrics_counter(m, "pulse_writer_gaps_total",
+                           "Claims that found messages missing; see"
+                           " store.offset_gaps.",
+                           "kind", kind, NULL);
+}
+
+static void init_partitions(struct stats *s, struct metrics *m)
+{
+    s->gaps_expired = gaps(m, "expired");
+    s->gaps_truncated = gaps(m, "truncated");
+    s->gaps_recreated = gaps(m, "recreated");
+    s->held = metrics_gauge(m, "pulse_writer_partitions", "Partitions.",
+                            "state", "held", NULL);
+    s->on_hold = metrics_gauge(m, "pulse_writer_partitions", "Partitions.",
+                               "state", "on_hold", NULL);
+    s->assigned = metrics_gauge(m, "pulse_writer_partitions", "Partitions.",
+                                "state", "assigned", NULL);
+}
+
 void stats_init(struct stats *s, struct metrics *m, const struct topics *t)
 {
     s->metrics = m;
@@ -98,10 +119,7 @@ void stats_init(struct stats *s, struct metrics *m, const struct topics *t)
                         "Series looked up.", "cache", "miss", NULL);
     s->series_cached = metrics_gauge(m, "pulse_writer_series_cached",
                                      "Series in the cache.", NULL);
-    s->held = metrics_gauge(m, "pulse_writer_partitions", "Partitions.",
-                            "state", "held", NULL);
-    s->assigned = metrics_gauge(m, "pulse_writer_partitions", "Partitions.",
-                                "state", "assigned", NULL);
+    init_partitions(s, m);
 }
 
 void stats_dead(struct stats *s, const char *reason)

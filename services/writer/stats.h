@@ -32,7 +32,8 @@ struct stats {
     struct gauge *series_cached;
     struct histogram *batch_rows, *batch_bytes, *batch_seconds;
     struct histogram *commit_seconds;
-    struct gauge *held, *assigned;
+    struct counter *gaps_expired, *gaps_truncated, *gaps_recreated;
+    struct gauge *held, *on_hold, *assigned;
 };
 
 void stats_init(struct stats *s, struct metrics *m, const struct topics *t);

@@ -96,6 +96,7 @@ def test_what_is_measured(stack, target):
     assert sizes[json.dumps({"hypertable": "public.system_metrics"})] > 0
     assert json.dumps({"hypertable": "store.metrics_daily"}) in sizes
     assert not latest(stack, "timescaledb_compression_ratio", "postgres")
+    assert one(stack, "offset_gaps_open", "postgres") == 0
     assert one(stack, "up", "kafka") == 1
     assert collector.metric("pulse_collector_leader") == 1
     assert collector.metric("pulse_collector_samples_dropped_total") > 0

@@ -22,6 +22,10 @@ static struct {
     bool locked; /* by somebody who does not let go */
     bool zombie; /* that is the backend the row names */
     int terminated, commits, rollbacks;
+    int gaps;     /* rows noted; of the last one: */
+    char gap[16]; /* its kind */
+    int64_t from, to;
+    int64_t waiting; /* gaps not accepted */
     const char *sqlstate;
 } world;
 
@@ -79,6 +83,8 @@ struct pg_result *pg_run(struct pg *pg, const char *sql, struct pg_params *p,
         world.sqlstate = "55P03";
         err_set(err, ERR_RETRY, "canceling statement due to lock timeout");
         return NULL;
+    } else if (begins(sql, "SELECT count(*) FROM gaps")) {
+        r->rows = 1;
     } else {
         assert_true(begins(sql, "SELECT topic_id"));
         r->rows = world.row;
@@ -104,6 +110,13 @@ bool pg_do(struct pg *pg, const char *sql, struct pg_params *p,
         world.next_off = number(p, 5);
         world.replay_from = number(p, 6);
         world.epoch = number(p, 7);
+    } else if (begins(sql, "INSERT INTO gaps")) {
+        bool expired = strstr(sql, "'expired'") != NULL;
+        snprintf(world.gap, sizeof world.gap, "%s",
+                 expired ? "expired" : p->values[4]);
+        world.from = number(p, expired ? 4 : 5);
+        world.to = number(p, expired ? 5 : 6);
+        world.gaps++;
     }
     return true;
 }
@@ -164,7 +177,7 @@ struct str pg_get_str(const struct pg_result *r, int row, int column)
 int64_t pg_get_i64(const struct pg_result *r, int row, int column)
 {
     (void)r;
-    const int64_t values[] = {0, world.first_off, world.next_off,
+    const int64_t values[] = {world.waiting, world.first_off, world.next_off,
                               world.replay_from, world.epoch};
     assert_int_equal(row, 0);
     return values[column];
@@ -179,8 +192,11 @@ static int set_up(void **state)
     world.first = 5;
     world.end = 100;
     world.sqlstate = "";
-    *state = claims_new(&(struct claims_options){
-        .table = "offsets", .consumer = "c", .owner = "me", .topics = topics});
+    *state = claims_new(&(struct claims_options){.table = "offsets",
+                                                 .gaps = "gaps",
+                                                 .consumer = "c",
+                                                 .owner = "me",
+                                                 .topics = topics});
     return 0;
 }
 
@@ -209,6 +225,14 @@ static struct claim take(struct claims *c)
     return claim;
 }
 
+static void noted(const char *kind, int64_t from, int64_t to)
+{
+    assert_int_equal(world.gaps, 1);
+    assert_string_equal(world.gap, kind);
+    assert_int_equal(world.from, from);
+    assert_int_equal(world.to, to);
+}
+
 static void test_a_new_row_starts_at_the_earliest(void **state)
 {
     struct claim c = take(*state);
@@ -233,6 +257,7 @@ static void test_the_row_says_where_to_go_on(void **state)
     assert_int_equal(c.replay_from, 40);
     assert_int_equal(c.epoch, 8);
     assert_int_equal(c.gap + c.truncated, 0);
+    assert_int_equal(world.gaps, 0);
     c = take(*state); /* again: still one claim */
     assert_int_equal(c.epoch, 9);
     assert_int_equal(claims_get(*state, 0, 3)->epoch, 9);
@@ -245,6 +270,7 @@ static void test_a_gap_is_left_to_the_holder(void **state)
     assert_int_equal(c.gap, 2);
     assert_int_equal(c.next, 3);
     assert_int_equal(world.next_off, 3);
+    noted("expired", 3, 5);
 }
 
 static void test_a_shorter_log_moves_both_ends_back(void **state)
@@ -256,6 +282,7 @@ static void test_a_shorter_log_moves_both_ends_back(void **state)
     assert_int_equal(c.first, -10);
     assert_int_equal(c.replay_from, 100);
     assert_int_equal(world.next_off - world.first_off, 110);
+    noted("truncated", 100, 130);
 }
 
 static void test_another_topic_of_the_name_starts_anew(void **state)
@@ -268,6 +295,37 @@ static void test_another_topic_of_the_name_starts_anew(void **state)
     assert_int_equal(c.next, 5);
     assert_string_equal(c.topic_id, "B");
     assert_string_equal(world.row_id, "B");
+    noted("recreated", 60, 5);
+}
+
+/* A gap of its own: the claim's is noted by the claim. */
+static void test_a_holder_notes_what_it_came_upon(void **state)
+{
+    struct err err;
+    row_is(5, 60, 60);
+    (void)take(*state);
+    assert_int_equal(world.gaps, 0);
+    assert_true(claims_note_gap(*state, NULL, 0, 3, 70, 80, &err));
+    noted("expired", 70, 80);
+}
+
+static void test_on_hold_nothing_is_held(void **state)
+{
+    struct claims *c = claims_new(&(struct claims_options){.table = "offsets",
+                                                           .gaps = "gaps",
+                                                           .hold = true,
+                                                           .consumer = "c",
+                                                           .owner = "me",
+                                                           .topics = topics});
+    (void)state;
+    row_is(5, 60, 60);
+    world.waiting = 1;
+    assert_true(take(c).on_hold);
+    assert_null(claims_get(c, 0, 3));
+    world.waiting = 0;
+    assert_false(take(c).on_hold);
+    assert_non_null(claims_get(c, 0, 3));
+    claims_free(c);
 }
 
 static void test_a_zombie_is_ended_then_the_claim_succeeds(void **state)
@@ -305,6 +363,8 @@ int main(void)
         TEST(test_a_gap_is_left_to_the_holder),
         TEST(test_a_shorter_log_moves_both_ends_back),
         TEST(test_another_topic_of_the_name_starts_anew),
+        TEST(test_a_holder_notes_what_it_came_upon),
+        TEST(test_on_hold_nothing_is_held),
         TEST(test_a_zombie_is_ended_then_the_claim_succeeds),
         TEST(test_another_lock_ends_nobody),
     };

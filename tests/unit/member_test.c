@@ -340,6 +340,25 @@ static void test_a_claim_that_cannot_be_had_holds_up_no_other(void **state)
     assert_int_equal(db.takes[0] + db.takes[2] + db.takes[3], 3);
 }
 
+/* What came behind the gap waits as well, and no restart is needed. */
+static void test_on_hold_nothing_is_read(void **state)
+{
+    (void)state;
+    fill_all(20);
+    UNTIL(20000, all_written());
+    db.topic_id = "B"; /* claimed anew, which finds the gap */
+    db.on_hold[2] = true;
+    UNTIL(15000, member_on_hold(w.member) == 1);
+    fill_all(20);
+    UNTIL(5000, behind() < 20 + WRITE_AT);
+    run_for(3000);
+    flush(NULL);
+    assert_int_equal(behind(), 20);
+    db.on_hold[2] = false;
+    UNTIL(10000, all_written());
+    assert_int_equal(member_on_hold(w.member), 0);
+}
+
 static void test_without_a_database_nothing_is_read(void **state)
 {
     (void)state;
@@ -510,11 +529,11 @@ static void something_happens(void)
 
 static void test_whatever_happens_all_is_written_once(void **state)
 {
-    const char *given = getenv("PULSE_SEED");
+    const char *given = getenv("PROP_SEED");
     seed = given != NULL ? (unsigned)strtoul(given, NULL, 10)
                          : (unsigned)time(NULL);
     (void)state;
-    print_message("PULSE_SEED=%u\n", seed);
+    print_message("PROP_SEED=%u\n", seed);
     int64_t until_us = clock_mono_us() + INT64_C(12000000);
     while (clock_mono_us() < until_us) {
         something_happens();
@@ -539,6 +558,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_reads_what_is_claimed),
         TEST(test_a_claim_that_cannot_be_had_holds_up_no_other),
+        TEST(test_on_hold_nothing_is_read),
         TEST(test_without_a_database_nothing_is_read),
         TEST(test_a_failed_write_is_read_again),
         TEST(test_a_lost_claim_is_given_up_and_taken_back),

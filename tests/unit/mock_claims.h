@@ -15,7 +15,8 @@ enum { PARTS = 4 };
 static struct {
     bool up, connected;
     bool claimable[PARTS];
-    bool held[PARTS]; /* by us, as the database sees it */
+    bool held[PARTS];    /* by us, as the database sees it */
+    bool on_hold[PARTS]; /* a gap waits to be accepted */
     int64_t committed[PARTS];
     int takes[PARTS];
     const char *topic_id;
@@ -48,9 +49,11 @@ bool claims_take(struct claims *c, struct pg *pg, struct kafka_admin *admin,
         return false;
     }
     db.takes[part]++;
-    db.held[part] = true;
-    *out = (struct claim){
-        .topic = topic, .part = part, .next = db.committed[part]};
+    db.held[part] = !db.on_hold[part];
+    *out = (struct claim){.topic = topic,
+                          .part = part,
+                          .next = db.committed[part],
+                          .on_hold = db.on_hold[part]};
     snprintf(out->topic_id, sizeof out->topic_id, "%s", db.topic_id);
     return true;
 }

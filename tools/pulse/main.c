@@ -12,6 +12,11 @@ static const struct command *const commands[] = {
     &ledger_command,
     &tail_command,
     &topics_apply_command,
+    /* The shortest name last: it matches the others' first word. */
+    &offsets_list_command,
+    &offsets_gaps_command,
+    &offsets_accept_command,
+    &offsets_command,
     &key_create_command,
     &key_list_command,
     &key_revoke_command,

@@ -79,10 +79,21 @@ static bool incidents_read(struct status *s, struct pg *pg, struct err *err)
     return true;
 }
 
+static bool gaps_read(struct status *s, struct pg *pg, struct err *err)
+{
+    AUTO(pg_result) r = pg_run(pg,
+                               "select count(*) from store.offset_gaps"
+                               " where accepted_at is null",
+                               NULL, err);
+    if (r)
+        s->gaps_open = pg_get_i64(r, 0, 0);
+    return r != NULL;
+}
+
 static bool tables_read(struct status *s, struct pg *pg, struct err *err)
 {
     int64_t unused;
-    return incidents_read(s, pg, err) &&
+    return incidents_read(s, pg, err) && gaps_read(s, pg, err) &&
            counts_read(pg,
                        "select reason, count(*) from dead_letters"
                        " where created_at > now() - interval '1 day'"

@@ -53,6 +53,7 @@ struct status {
     size_t job_count;
     char compression[STATUS_TEXT_MAX]; /* available, or why not */
     double compression_ratio;          /* 0: nothing is compressed yet */
+    int64_t gaps_open;                 /* of offsets, not accepted */
 };
 
 bool status_good(const struct status *s); /* nothing is down */

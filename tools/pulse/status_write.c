@@ -87,6 +87,11 @@ static void database_text(const struct status *s, struct buf *out)
     }
     buf_add_text(out, "Webhooks (24 h)     ");
     counts_text(&s->deliveries, out);
+    if (s->gaps_open)
+        buf_addf(out,
+                 "GAPS                %" PRId64
+                 " not accepted: see pulse offsets gaps\n",
+                 s->gaps_open);
 }
 
 void status_text(const struct status *s, struct buf *out)
@@ -172,6 +177,7 @@ void status_json(const struct status *s, struct buf *out)
         counts_json(out, "dead_letters_by_reason", &s->dead_letters);
         counts_json(out, "webhooks_last_day", &s->deliveries);
         status_jobs_json(s, out);
+        number_json(out, "offset_gaps_open", s->gaps_open);
     }
     buf_add_text(out, "}\n");
 }
