@@ -344,9 +344,17 @@ static rd_kafka_event_t *next_event(struct kafka_consumer *c)
     return event;
 }
 
+/* All but the room for an error's text: this is done for every message. */
+static void event_clear(struct kafka_event *event)
+{
+    memset(event, 0, offsetof(struct kafka_event, err));
+    event->err.kind = ERR_NONE;
+    event->err.text[0] = '\0';
+}
+
 bool kafka_consumer_poll(struct kafka_consumer *c, struct kafka_event *event)
 {
-    struct err err = {0};
+    struct err err;
     assert(!c->left);
     if (!finish_revoke(c, &err)) {
         log_warn("kafka_rebalance_failed", LOG_ERR(&err));
@@ -357,7 +365,7 @@ bool kafka_consumer_poll(struct kafka_consumer *c, struct kafka_event *event)
         if (c->event == NULL) {
             return false;
         }
-        *event = (struct kafka_event){0};
+        event_clear(event);
     } while (!take(c, event));
     return true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pulse-writer: Kafka → hypertables, every record once. The reading path:
  * intake (events, claims) → batch (rows) → store (one transaction). */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,6 +16,14 @@ static int fail(const struct err *err)
     return 1;
 }
 
+/* Fetched data and batches come and go by the megabyte. Given back to the
+ * kernel each time they would be cleared each time. */
+static void keep_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024); /* its greatest */
+    (void)mallopt(M_TRIM_THRESHOLD, 128 * 1024 * 1024);
+}
+
 int main(int argc, char **argv)
 {
     int status = conf_main(writer_program(), argc, argv);
@@ -25,6 +34,7 @@ int main(int argc, char **argv)
     if (!log_level_parse(str_of(settings->shared.log_level), &level))
         level = LOG_INFO;
     log_init("writer", level);
+    keep_memory();
 
     struct err err;
     AUTO(service) service = service_new(

@@ -6,7 +6,9 @@
 
 void table_sort(struct table_job *j)
 {
-    if (j->rows->count > 1)
+    if (j->table->sort != NULL)
+        j->table->sort(j->rows);
+    else if (j->rows->count > 1)
         qsort(j->rows->base, j->rows->count, j->rows->stride, j->table->order);
 }
 
@@ -29,12 +31,27 @@ static bool is_newer(const struct table_job *j, const struct row *row)
                       j->batch->slices[m->slice].assignment, row->time_us);
 }
 
+/* Of one memory: the same series or device, in the same partition. */
+static bool is_akin(const struct table_job *j, const struct row *a,
+                    const struct row *b)
+{
+    const struct message *all = j->batch->messages;
+    return a->seen_key == b->seen_key && a->seen_key != 0 &&
+           all[a->message].slice == all[b->message].slice;
+}
+
+/* last: the due row before this one, or NULL. What is newer than a row that is
+ * newer is so too. */
 static enum row_path path_of(const struct table_job *j, const struct row *row,
-                             bool staged)
+                             const struct row *last, bool staged)
 {
     if (row->time_us < j->aged_us)
         return ROW_AGED;
-    return !staged && is_newer(j, row) ? ROW_DIRECT : ROW_STAGED;
+    if (staged)
+        return ROW_STAGED;
+    bool newer = last != NULL && last->path == ROW_DIRECT &&
+                 is_akin(j, last, row) && row->time_us > last->time_us;
+    return newer || is_newer(j, row) ? ROW_DIRECT : ROW_STAGED;
 }
 
 /* Marks due rows; those of one key, which are neighbours, go together. */
@@ -48,7 +65,7 @@ static void route(struct table_job *j, bool all_staged)
         if (!is_due(j->batch, row))
             continue;
         bool again = last != NULL && j->table->same_key(last, row);
-        row->path = path_of(j, row, all_staged || again);
+        row->path = path_of(j, row, last, all_staged || again);
         if (again)
             last->path = row->path;
         last = row;
@@ -228,6 +245,15 @@ static const enum stats_verdict as_fault[] = {
     [FAULT_LATE] = AS_LATE,
 };
 
+/* False: the next row's time is the one to remember. */
+static bool is_last(const struct table_job *j, size_t i)
+{
+    if (i + 1 == j->rows->count)
+        return true;
+    const struct row *next = rows_at(j->rows, i + 1);
+    return next->path == ROW_SKIP || !is_akin(j, rows_at(j->rows, i), next);
+}
+
 void table_committed(struct table_job *j, struct stats *stats)
 {
     enum stats_table id = j->table->id;
@@ -235,7 +261,7 @@ void table_committed(struct table_job *j, struct stats *stats)
         const struct row *row = rows_at(j->rows, i);
         const struct message *m = &j->batch->messages[row->message];
         const struct slice *s = &j->batch->slices[m->slice];
-        if (row->path != ROW_SKIP && j->seen != NULL)
+        if (row->path != ROW_SKIP && j->seen != NULL && is_last(j, i))
             seen_note(j->seen, row->seen_key, s->assignment, row->time_us);
         if (row->fault != FAULT_NONE && s->held)
             j->tally[as_fault[row->fault]]++;

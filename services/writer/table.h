@@ -35,7 +35,9 @@ struct table {
     const char *compare; /* $1: n's; gives n and whether the same is there */
     int columns;         /* of copy; stage has n in front of them */
     void (*put)(struct pgcopy *c, const struct batch *b, const struct row *row);
-    /* qsort's order: key, time, arrival. */
+    /* Sorts by key, time, arrival; or, where it is NULL, qsort does by order.
+     */
+    void (*sort)(struct rows *rows);
     int (*order)(const void *a, const void *b);
     bool (*same_key)(const struct row *a, const struct row *b);
 };

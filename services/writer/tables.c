@@ -2,6 +2,7 @@
 /* The three hypertables the writer fills. Comparing goes row by row through
  * the unique index (a plain join could read the hypertable); a row that went
  * away meanwhile (retention) counts as the same. */
+#include "services/writer/order.h"
 #include "services/writer/table.h"
 
 static int cmp_i64(int64_t a, int64_t b)
@@ -93,13 +94,6 @@ static const struct sample_row *sample(const struct row *row)
     return (const struct sample_row *)row;
 }
 
-static int sample_order(const void *a, const void *b)
-{
-    const struct sample_row *x = a, *y = b;
-    int c = cmp_i64(x->series_id, y->series_id);
-    return c != 0 ? c : cmp_arrival(&x->row, &y->row);
-}
-
 static bool sample_same(const struct row *a, const struct row *b)
 {
     return a->time_us == b->time_us &&
@@ -137,7 +131,8 @@ const struct table samples_table = {
                " FROM pg_temp.stage_samples s WHERE s.n = ANY ($1::int4[])",
     .columns = 3,
     .put = sample_put,
-    .order = sample_order,
+    .sort = samples_order,
+    .order = samples_compare,
     .same_key = sample_same,
 };
 
