@@ -288,6 +288,12 @@ BEGIN
              'SELECT delete_job(job_id) FROM timescaledb_information.jobs WHERE hypertable_name = ''samples'' LIMIT 1',
              'SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs WHERE hypertable_name = ''samples'' LIMIT 1']) query
     WHERE current_setting('timescaledb.license') = 'timescale';
+    -- Another's job, and what a job of its own would call.
+    INSERT INTO tests.attacks (login, tenant, statement, wanted)
+    SELECT login, 'a', format(query, j.job_id, j.config || '{"drop_after": "1 day"}'), '42501%'
+    FROM unnest(ARRAY['hostile_a', 'pulse_api']) login, timescaledb_information.jobs j,
+         unnest(ARRAY['CALL run_job(%s)', 'CALL _timescaledb_functions.policy_retention(%s, %L)']) query
+    WHERE j.hypertable_name = 'samples' AND j.proc_name = 'policy_retention';
 
     INSERT INTO tests.attacks (login, tenant, statement, wanted) VALUES
         ('hostile_a', 'b', 'UPDATE telemetry SET tenant_id = ''a'' WHERE tenant_id = ''b''', '_____ | %');
