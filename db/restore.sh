@@ -13,7 +13,8 @@ Restores the backup in DIR into the database of POSTGRES_URL, which is made, or
 made anew if it is empty. One with anything in it is refused, unless told so:
 
   --replace       drop the database first, with all that is in it; refused while
-                  somebody is connected
+                  somebody is connected. The edge (pulse_ingest) may be: it is
+                  put out and goes on with the keys it knows
 
 Before anything is touched: the checksums, the versions (the same TimescaleDB as
 the backup's, exactly; PostgreSQL not older; an edition that can do what the
@@ -113,12 +114,30 @@ prepare_target() {
     state=$(target_state)
     [[ $state != used || $replace == yes ]] ||
         die "the database $database is not empty: name another one, or --replace it"
-    [[ $state == none ]] || run_psql "$maintenance" --set=name="$database" <<'EOF' || die 'could not drop the database: nothing was changed'
+    [[ $state == none ]] || drop_target
+    run_psql "$maintenance" --set=name="$database" --set=encoding="$(info encoding)" <<'EOF'
+CREATE DATABASE :"name" TEMPLATE template0 ENCODING :'encoding' CONNECTION LIMIT 0;
+EOF
+}
+
+# Services see the old database or the whole new one: an edge that found no keys
+# yet would refuse everybody. A limit of 0 keeps all but superusers out.
+admit() { # admit CONNECTIONS
+    run_psql "$maintenance" --set=name="$database" --set=connections="$1" <<'EOF'
+ALTER DATABASE :"name" CONNECTION LIMIT :connections;
+EOF
+}
+
+drop_target() {
+    admit 0
+    if ! run_psql "$maintenance" --set=name="$database" >/dev/null <<'EOF'; then
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = :'name' AND usename = 'pulse_ingest';
 DROP DATABASE :"name";
 EOF
-    run_psql "$maintenance" --set=name="$database" --set=encoding="$(info encoding)" <<'EOF'
-CREATE DATABASE :"name" TEMPLATE template0 ENCODING :'encoding';
-EOF
+        admit -1
+        die 'could not drop the database: nothing was changed'
+    fi
 }
 
 failed() {
@@ -139,7 +158,8 @@ restore() {
         run_psql "$target" --command='SELECT public.timescaledb_pre_restore()' >/dev/null &&
         load &&
         run_psql "$target" --command='SELECT public.timescaledb_post_restore()' >/dev/null &&
-        run_psql "$target" --command='ANALYZE'
+        run_psql "$target" --command='ANALYZE' &&
+        admit -1
 }
 
 replace=no
