@@ -51,9 +51,13 @@ bench-compression:
 	    db/tests/pglite/run db/tests/pglite/compression_bench.mjs $$dir; \
 	    code=$$?; rm -rf $$dir; exit $$code
 
+# What rollups and back-fill cost the database.
+bench-rollups:
+	@tests/bench/run_rollups
+
 SECONDS ?= 30
 fuzz: $(FUZZERS:%=build/fuzz/bin/%)
 	@tests/fuzz/run $(SECONDS) $^
 
 .PHONY: test unit prop db-test schema-docs e2e faults faults-short bench \
-    bench-writer bench-compression fuzz
+    bench-writer bench-compression bench-rollups fuzz

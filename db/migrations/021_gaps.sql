@@ -24,6 +24,8 @@ CREATE TABLE store.offset_gaps (
 CREATE UNIQUE INDEX offset_gaps_expired
     ON store.offset_gaps (consumer, topic, part, topic_id, from_off) WHERE kind = 'expired';
 CREATE INDEX offset_gaps_open ON store.offset_gaps (consumer, topic, part) WHERE accepted_at IS NULL;
+COMMENT ON INDEX store.offset_gaps_expired IS 'An expired part of the log is one gap, however often it is met';
+COMMENT ON INDEX store.offset_gaps_open IS 'Gaps nobody has accepted yet';
 COMMENT ON TABLE store.offset_gaps IS
 'Where a consumer''s position and Kafka''s log did not fit together: messages it never saw. Written in the transaction that finds it (a claim, or the batch that moves over it); accepted by pulse offsets accept';
 COMMENT ON COLUMN store.offset_gaps.id IS 'Number of the gap, for pulse offsets accept';
