@@ -264,9 +264,10 @@ static void look_at_topics(struct member *m)
         return;
     bool any = false;
     for (size_t t = 0; t < m->o.topic_count; t++) {
-        if (!kafka_topic_describe(m->admin, m->o.topics[t], &info, &err))
-            break; /* away, or just being made: the next time */
-        any |= drop_old(m, t, info.id);
+        if (kafka_topic_describe(m->admin, m->o.topics[t], &info, &err))
+            any |= drop_old(m, t, info.id);
+        else if (clock_mono_us() - now_us > TICK_MS * INT64_C(1000))
+            break; /* brokers are away; else it alone is: the next time */
     }
     /* Brokers that hang are asked less often: nothing else goes on here. */
     int64_t end_us = clock_mono_us(), pause_us = 20 * (end_us - now_us);

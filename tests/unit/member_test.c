@@ -18,7 +18,9 @@
 #include "tests/unit/mock_kafka.h"
 
 enum { ROOM = 40, WRITE_AT = 10, FLIGHT_MS = 5 };
-static const char *const topics[] = {"a"};
+/* One of them is not there: it must not keep the other from being read. */
+enum { A = 1, TOPICS };
+static const char *const topics[] = {"gone", [A] = "a"};
 
 /* What was read of a partition: offsets [from, next). */
 struct span {
@@ -83,7 +85,7 @@ static void write_spans(struct span *spans)
     member_worked(w.member);
     for (int i = 0; i < PARTS; i++)
         if (lost[i])
-            member_give_up(w.member, 0, i);
+            member_give_up(w.member, A, i);
 }
 
 static void settle(void *arg)
@@ -224,6 +226,8 @@ static int set_up(void **state)
     db.look = look;
     w.kafka = mock_new(1);
     rd_kafka_mock_topic_create(w.kafka.cluster, "a", PARTS, 1);
+    rd_kafka_mock_topic_set_error(w.kafka.cluster, "gone",
+                                  RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
     rd_kafka_mock_group_initial_rebalance_delay_ms(w.kafka.cluster, 100);
     db.topic_id = "A";
     db.up = true;
@@ -246,7 +250,7 @@ static int set_up(void **state)
                                                    .offsets = "offsets",
                                                    .owner = "",
                                                    .topics = topics,
-                                                   .topic_count = 1,
+                                                   .topic_count = TOPICS,
                                                    .session_timeout_ms = 2000,
                                                    .max_poll_interval_ms = 5000,
                                                    .queue_bytes = 8 << 20},
@@ -472,7 +476,7 @@ static void other_joins_or_leaves(void)
         .client_id = "other",
         .group = "g",
         .topics = topics,
-        .topic_count = 1,
+        .topic_count = TOPICS,
         .session_timeout_ms = 2000,
         .max_poll_interval_ms = 5000,
         .queue_bytes = 1 << 20,
