@@ -73,6 +73,7 @@ static struct writer *writer_new(const char *owner)
     w->pg = connection("PULSE_PROP_WRITER");
     w->claims =
         claims_new(&(struct claims_options){.table = TABLE_CONSUMER_OFFSET,
+                                            .gaps = TABLE_OFFSET_GAPS,
                                             .consumer = GROUP_WRITER,
                                             .owner = owner,
                                             .topics = topic_names});
