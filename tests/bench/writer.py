@@ -76,6 +76,9 @@ class Bench(Stack):
         # Rows of a run are of today, one after the other in time.
         self.clock_us = (time.time_ns() // 1000
                          - 6 * 86400 * 1_000_000) // 86400000000 * 86400000000
+        self.db.execute("UPDATE store.rollup_watermark SET"
+                        " upto = to_timestamp(%s), filled = to_timestamp(%s)",
+                        (self.clock_us / 1e6, self.clock_us / 1e6))
         self.writer = None
 
     def up(self, **settings):
@@ -365,28 +368,6 @@ def figure_catch_up(bench, o):
                    "× the feed", "writer MB before", "at most"), *rows])
 
 
-def figure_rollups(bench, o):
-    """CPU of the job that fills the rollups, per million new samples."""
-    if not bench.db.value("SELECT count(*) FROM pg_proc"
-                          " WHERE proname = 'rollup_advance'"):
-        return "Not here: this database has no rollups of its own."
-    warm(bench, "metric", o.series)
-    rows = []
-    for turn in range(o.rounds):
-        bench.fill("metric", o.rows, o.series)
-        bench.run_writer("metric", o.rows)
-        begin, meter = time.monotonic(), bench.meter()
-        with bench.db.connect("collector") as c:
-            c.execute("SELECT store.rollup_advance()")
-            filled = c.execute("SELECT store.rollup_fill()").fetchone()[0]
-        use = meter.stop()["postgres"]
-        rows.append((turn + 1, o.rows, filled,
-                     f"{(time.monotonic() - begin) / o.rows * 1e6:.2f}",
-                     f"{use[1] / o.rows * 1e6:.2f}"))
-    return table([("round", "samples", "rollup rows", "s per million",
-                   "CPU s per million"), *rows])
-
-
 # --- report -------------------------------------------------------------------
 
 def table(rows):
@@ -419,8 +400,7 @@ def contest(title, found):
 FIGURES = {
     "copy": figure_copy, "telemetry": figure_telemetry,
     "repeats": figure_repeats, "series": figure_series,
-    "bytes": figure_bytes, "catch-up": figure_catch_up,
-    "rollups": figure_rollups}
+    "bytes": figure_bytes, "catch-up": figure_catch_up}
 
 
 def number(name, default):
