@@ -116,7 +116,10 @@ static void write_text(const struct limit *l)
     snprintf(name, sizeof name, "%s/batch-%04zu.txt", l->folder,
              l->block_count);
     FILE *out = fopen(name, "w");
-    check(out != NULL, name);
+    if (out == NULL) {
+        perror(name);
+        exit(1);
+    }
     for (size_t i = 0; i < l->sample_count; i++) {
         const struct sample *s = &l->samples[i];
         fprintf(out, "%s\t%lld\t%.17g\n", timestamp_format(s->time_us, time),

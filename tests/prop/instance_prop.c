@@ -195,7 +195,7 @@ static void order_leaves_no_trace(void **state)
             samples[n] = (struct sample){time, time + second, (int64_t)n,
                                          70 + (double)below(15)};
         }
-        struct instance_state ends[2];
+        struct instance_state ends[2] = {0};
         for (size_t run = 0; run < 2; run++) {
             struct instance i;
             instance_init(&i);
