@@ -91,13 +91,15 @@ def test_a_frozen_session_is_left_behind(stack, send, writer):
 def test_a_frozen_server_leaves_the_writer_alive(stack, send, writer):
     """All its processes: nobody can be connected to either. The loop turns,
     and the rest waits in Kafka."""
-    children = {int(p) for p in os.popen(
-        f"pgrep -P {stack.postgres.process.pid}").read().split()}
-    frozen = [stack.postgres.process.pid, *children]
-    for pid in frozen:
-        os.kill(pid, signal.SIGSTOP)
     inject = Injector(stack.kafka.brokers)
+    frozen = [stack.postgres.process.pid]
     try:
+        os.kill(frozen[0], signal.SIGSTOP)
+        # The parent first: it makes no new ones. A stopped parent does not
+        # bury its dead either, so the numbers stay theirs.
+        frozen += map(int, os.popen(f"pgrep -P {frozen[0]}").read().split())
+        for pid in frozen[1:]:
+            os.kill(pid, signal.SIGSTOP)
         inject.send("Metric", metric("thaw", 1.0, now_us()))
         inject.flush()
         wait_until(lambda: not writer.ready(), 20, "it is not ready")
