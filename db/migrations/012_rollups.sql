@@ -36,11 +36,20 @@ CREATE TABLE store.rollup_watermark (
 );
 COMMENT ON TABLE store.rollup_watermark IS
 'How far the rollups are (apache edition; empty on the timescale edition, whose aggregates keep their own log).
-rollup_advance() moves upto of 1min under advisory lock (20517, 2). A writer that holds that lock shared and saw upto has committed before it moves: so every row older than upto that comes later has a mark, and every row without one is seen by rollup_fill(), which in a transaction of its own makes the buckets from filled to upto and then those that are marked.';
+rollup_advance() moves upto of 1min while it has store.rollup_gate for itself. A writer that holds the gate with others and saw upto has committed before it moves: so every row older than upto that comes later has a mark, and every row without one is seen by rollup_fill(), which in a transaction of its own makes the buckets from filled to upto and then those that are marked.';
 COMMENT ON COLUMN store.rollup_watermark.level IS 'Level';
 COMMENT ON COLUMN store.rollup_watermark.upto IS 'A row older than this needs a mark; beginning of a bucket';
 COMMENT ON COLUMN store.rollup_watermark.filled IS 'Buckets before this stand in the table, newer ones are computed when asked for; <= upto';
 COMMENT ON COLUMN store.rollup_watermark.piece IS 'Most time that one step of a catch-up takes on, 1 minute to 1 day; rollup_fill() fits it to how long it took';
+
+-- Locks that only the functions below can take: an advisory lock is anybody's
+-- who has the right to call the function, and would stop every writer.
+CREATE TABLE store.rollup_gate ();
+COMMENT ON TABLE store.rollup_gate IS
+    'Always empty, a lock: rollup_enter() takes it IN ROW SHARE MODE, rollup_advance() IN EXCLUSIVE MODE; nobody has a right on it';
+CREATE TABLE store.rollup_turn ();
+COMMENT ON TABLE store.rollup_turn IS
+    'Always empty, a lock: rollup_fill() takes it IN EXCLUSIVE MODE, so that one runs at a time; nobody has a right on it';
 
 -- No key: whoever adds marks must not wait for the job, nor for another.
 CREATE TABLE store.rollup_marks (
@@ -224,12 +233,12 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RETURN 'infinity';
     END IF;
-    PERFORM pg_advisory_xact_lock_shared(20517, 2);
+    LOCK TABLE store.rollup_gate IN ROW SHARE MODE;
     RETURN (SELECT w.upto FROM store.rollup_watermark w WHERE w.level = '1min');
 END
 $$;
 COMMENT ON FUNCTION store.rollup_enter() IS
-    'Rows of this transaction with a time before the answer need rollup_mark(). Holds advisory lock (20517, 2) shared until the transaction ends: call it when all rows are in, mark, COMMIT. -infinity: none needs a mark';
+    'Rows of this transaction with a time before the answer need rollup_mark(). Holds store.rollup_gate, with others, until the transaction ends: call it when all rows are in, mark, COMMIT. -infinity: none needs a mark';
 
 CREATE FUNCTION store.rollup_mark(series bigint[], times timestamptz[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -280,14 +289,19 @@ BEGIN
         FROM timescaledb_information.chunks c
         WHERE c.hypertable_schema = 'store' AND c.hypertable_name = 'samples' AND c.range_end > w.filled;
     END IF;
-    PERFORM pg_advisory_xact_lock(20517, 2);
+    LOCK TABLE store.rollup_gate IN EXCLUSIVE MODE;
     IF w.filled = w.upto THEN
         UPDATE store.rollup_watermark SET upto = reach
         WHERE level = '1min' AND upto = filled AND filled = w.filled AND upto < reach;
-    -- Back, unless the fill is still at work.
-    ELSIF pg_try_advisory_xact_lock(20517, 3) THEN
-        UPDATE store.rollup_watermark SET upto = least(upto, reach), piece = w.piece
-        WHERE level = '1min' AND upto = w.upto AND filled = w.filled;
+    ELSE
+        -- Back, unless the fill is still at work.
+        BEGIN
+            LOCK TABLE store.rollup_turn IN EXCLUSIVE MODE NOWAIT;
+            UPDATE store.rollup_watermark SET upto = least(upto, reach), piece = w.piece
+            WHERE level = '1min' AND upto = w.upto AND filled = w.filled;
+        EXCEPTION WHEN lock_not_available THEN
+            NULL;
+        END;
     END IF;
     RETURN (SELECT upto FROM store.rollup_watermark WHERE level = '1min');
 END
@@ -314,7 +328,7 @@ BEGIN
     IF NOT store.rollups_by_job() THEN
         RETURN 0;
     END IF;
-    PERFORM pg_advisory_xact_lock(20517, 3); -- one at a time
+    LOCK TABLE store.rollup_turn IN EXCLUSIVE MODE; -- one at a time
     FOR l IN
         SELECT v.*, w.filled, above.level AS above, above.width AS above_width, o.filled AS above_filled,
                CASE v.source WHEN 'samples' THEN 'time' ELSE 'bucket' END AS clock,

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- What a tenant's own SQL login could learn of others by EXPLAIN, closed.
+-- What a tenant's own SQL login could learn of others by EXPLAIN, closed; and
+-- how it could have stopped what leads by an advisory lock.
 --
 -- 1. A join lets the planner read the samples first; the reader's condition on
 --    value is leakproof, goes below the barrier, and EXPLAIN ANALYZE counts the
@@ -72,6 +73,26 @@ BEGIN
         DELETE FROM pg_statistic s USING pg_attribute a, pg_class c
         WHERE a.attrelid = s.starelid AND a.attnum = s.staattnum AND a.attstattarget = 0
           AND c.oid = s.starelid AND c.relowner = 'pulse_owner'::regrole;
+    END IF;
+END
+$$;
+
+-- Advisory locks say which collector leads and which db/migrate.sh runs: they
+-- are for those who need them. Only a superuser may take them from the others.
+DO $$
+DECLARE
+    f regprocedure;
+    owner text;
+BEGIN
+    SELECT pg_get_userbyid(d.datdba) INTO owner FROM pg_database d WHERE d.datname = current_database();
+    IF current_setting('is_superuser')::boolean THEN
+        FOR f IN
+            SELECT p.oid FROM pg_proc p
+            WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ '^pg_(try_)?advisory_'
+        LOOP
+            EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', f);
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO pulse_owner, pulse_collector, %I', f, owner);
+        END LOOP;
     END IF;
 END
 $$;

@@ -3,6 +3,26 @@
 -- rows and nothing else, computed where not made yet.
 BEGIN;
 SELECT no_plan();
+
+-- Writers and the job keep out of each other's way by locks that nobody else
+-- can take: not the advisory ones, which anybody may hold.
+SELECT dblink_connect(who, tests.here(who)) FROM unnest(ARRAY['postgres', 'pulse_writer', 'pulse_collector']) who;
+SELECT dblink_exec(who, 'SET lock_timeout = ''2s''') FROM unnest(ARRAY['pulse_writer', 'pulse_collector']) who;
+SELECT is((SELECT n FROM dblink('postgres', 'SELECT count(pg_advisory_lock(20517, k)) FROM generate_series(2, 3) k') d (n bigint)), 2::bigint, '(somebody holds the locks of that name)');
+SELECT dblink_exec('pulse_writer', 'BEGIN');
+SELECT isnt((SELECT t FROM dblink('pulse_writer', 'SELECT store.rollup_enter()') d (t timestamptz)), NULL, 'a writer is not held up');
+SELECT is((SELECT n FROM dblink('pulse_collector', 'SELECT store.rollup_fill()') d (n bigint)), 0::bigint, 'nor is the job');
+SELECT throws_ok('SELECT FROM dblink(''pulse_collector'', ''SELECT store.rollup_advance()'') d (t timestamptz)', '55P03', NULL, 'a writer holds up the watermark');
+SELECT dblink_exec('pulse_writer', 'COMMIT');
+SELECT dblink_exec('pulse_collector', 'BEGIN');
+SELECT isnt((SELECT t FROM dblink('pulse_collector', 'SELECT store.rollup_advance()') d (t timestamptz)), NULL, 'until it commits');
+SELECT throws_ok('SELECT FROM dblink(''pulse_writer'', ''SELECT store.rollup_enter()'') d (t timestamptz)', '55P03', NULL, 'and the other way round');
+SELECT dblink_exec('pulse_collector', 'ROLLBACK');
+SELECT dblink_exec('pulse_collector', 'BEGIN');
+SELECT is((SELECT n FROM dblink('pulse_collector', 'SELECT store.rollup_fill()') d (n bigint)), 0::bigint, '(one fills)');
+SELECT throws_ok('SELECT store.rollup_fill()', '55P03', NULL, 'a second one does not');
+SELECT dblink_exec('pulse_collector', 'ROLLBACK');
+SELECT dblink_disconnect(who) FROM unnest(ARRAY['postgres', 'pulse_writer', 'pulse_collector']) who;
 INSERT INTO tenants (tenant_id, name) VALUES ('a', 'A'), ('b', 'B');
 SELECT setseed(0.4);
 

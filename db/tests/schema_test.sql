@@ -24,6 +24,8 @@ INSERT INTO wanted VALUES
     ('store.rollup_levels', 'level text, nth integer, width interval, relation name, source name, chunk interval'),
     ('store.rollup_watermark', 'level text, upto ts, filled ts, piece interval='),
     ('store.rollup_marks', 'level text, bucket ts, series_id bigint'),
+    ('store.rollup_gate', NULL),
+    ('store.rollup_turn', NULL),
     ('store.metrics_1min', 'bucket ts, series_id bigint, count bigint, sum float8, min float8, max float8, first float8, last float8'),
     ('store.metrics_1hour', 'bucket ts, series_id bigint, count bigint, sum float8, min float8, max float8, first float8, last float8'),
     ('store.metrics_daily', 'bucket ts, series_id bigint, count bigint, sum float8, min float8, max float8, first float8, last float8'),
