@@ -256,6 +256,17 @@ static void add_event(struct batch *b, const struct event_record *e,
     out->data = event_json(b, e, attributes);
 }
 
+static bool is_time(int64_t us)
+{
+    return us >= 0 && us <= time_max_us;
+}
+
+/* What is no time is unknown; PostgreSQL would refuse it. */
+static int64_t known_time(int64_t received_at_us)
+{
+    return is_time(received_at_us) ? received_at_us : 0;
+}
+
 static void add_dead_letter(struct batch *b, const struct dead_letter_record *d,
                             struct message *m)
 {
@@ -275,6 +286,7 @@ static void add_dead_letter(struct batch *b, const struct dead_letter_record *d,
             xreallocarray(b->letter_messages, b->letter_cap, sizeof(uint32_t));
     }
     b->letters[b->letter_count] = *d;
+    b->letters[b->letter_count].received_at_us = known_time(d->received_at_us);
     b->letter_messages[b->letter_count++] = (uint32_t)(b->message_count - 1);
 }
 
@@ -298,13 +310,13 @@ static bool note(struct batch *b, struct message *m, struct str tenant_id,
                  struct str device_id, int64_t time_us, int64_t received_at_us)
 {
     m->device_id = device_id;
-    m->received_at_us = received_at_us;
+    m->received_at_us = known_time(received_at_us);
     if (tenant_id.n > INDEXED_MAX) {
         batch_poison(b, m, "identity_too_long", "the tenant_id is too long");
         return false;
     }
     m->tenant_id = tenant_id;
-    if (time_us >= 0 && time_us <= time_max_us)
+    if (is_time(time_us))
         return true;
     batch_poison(b, m, "time_out_of_range", "time is not within 1970 to 9999");
     return false;

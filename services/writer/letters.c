@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "services/writer/table.h"
 
 /* The table has row-level security, which refuses COPY: hence unnest. */
 struct columns {
@@ -10,6 +11,7 @@ struct columns {
         *type, *payload, *topic;
     int32_t *part;
     int64_t *off, *received, *failed;
+    struct message **of; /* the message it is of */
     size_t count;
 };
 
@@ -38,6 +40,7 @@ static void columns_init(struct columns *c, struct arena *a, size_t max)
     c->off = arena_zalloc(a, max, sizeof *c->off);
     c->received = arena_zalloc(a, max, sizeof *c->received);
     c->failed = arena_zalloc(a, max, sizeof *c->failed);
+    c->of = arena_zalloc(a, max, sizeof *c->of);
     c->count = 0;
 }
 
@@ -46,9 +49,9 @@ static struct str or_empty(struct str s)
     return s.p == NULL ? STR("") : s;
 }
 
-static void columns_add(struct columns *c, const struct dead_letter_record *d)
+static void columns_set(struct columns *c, size_t i,
+                        const struct dead_letter_record *d)
 {
-    size_t i = c->count++;
     c->tenant[i] = d->tenant_id;
     c->stage[i] = d->stage;
     c->endpoint[i] = d->endpoint;
@@ -63,6 +66,13 @@ static void columns_add(struct columns *c, const struct dead_letter_record *d)
     c->off[i] = d->offset;
     c->received[i] = d->received_at_us;
     c->failed[i] = d->failed_at_us;
+}
+
+static void columns_add(struct columns *c, const struct dead_letter_record *d,
+                        struct message *of)
+{
+    columns_set(c, c->count, d);
+    c->of[c->count++] = of;
 }
 
 /* Details may quote a message's bytes, and are cut anywhere. */
@@ -109,17 +119,17 @@ static void collect(struct batch *b, struct columns *c)
     int64_t now_us = clock_wall_us();
     for (size_t i = 0; i < b->letter_count; i++) {
         struct message *m = &b->messages[b->letter_messages[i]];
-        if (!is_held(b, m))
+        if (m->poison || !is_held(b, m))
             continue;
-        columns_add(c, &b->letters[i]);
+        columns_add(c, &b->letters[i], m);
         m->verdict = VERDICT_STORED;
     }
     for (size_t i = 0; i < b->message_count; i++) {
-        const struct message *m = &b->messages[i];
+        struct message *m = &b->messages[i];
         if (m->verdict != VERDICT_DEAD || !is_held(b, m))
             continue;
         struct dead_letter_record letter = letter_of(b, m, now_us);
-        columns_add(c, &letter);
+        columns_add(c, &letter, m);
     }
 }
 
@@ -131,6 +141,62 @@ static size_t letters_at_most(const struct batch *b)
     return n;
 }
 
+/* Those in [from, to). */
+static bool insert(const struct columns *c, size_t from, size_t to,
+                   struct pg *pg, struct err *err)
+{
+    struct str *const texts[] = {c->tenant, c->stage,  c->endpoint, c->key,
+                                 c->device, c->reason, c->detail,   c->type};
+    struct pg_params p = {.count = 0};
+    size_t n = to - from;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        pg_text_array(&p, texts[i] + from, n);
+    pg_bytea_array(&p, c->payload + from, n);
+    pg_text_array(&p, c->topic + from, n);
+    pg_i32_array(&p, c->part + from, n);
+    pg_i64_array(&p, c->off + from, n);
+    pg_time_array(&p, c->received + from, n);
+    pg_time_array(&p, c->failed + from, n);
+    return pg_do(pg, insert_sql, &p, NULL, err);
+}
+
+/* ---- letters the database cannot hold ---- */
+
+/* The message's bytes and place must do: of what it says of itself something
+ * is refused. A letter of pulse.deadletter becomes one of the writer. */
+static void strip(struct batch *b, struct columns *c, size_t i,
+                  const struct err *err)
+{
+    struct message *m = c->of[i];
+    if (m->verdict != VERDICT_DEAD)
+        batch_poison(b, m, "unstorable", err->text);
+    m->tenant_id = m->device_id = (struct str){NULL, 0};
+    m->received_at_us = 0;
+    struct dead_letter_record letter = letter_of(b, m, clock_wall_us());
+    columns_set(c, i, &letter);
+}
+
+/* Should the database refuse a letter, it is found by halving, and all others
+ * go in as they are: nothing may halt the partition for ever. */
+static bool insert_all(struct batch *b, struct columns *c, size_t from,
+                       size_t to, struct pg *pg, struct err *err)
+{
+    if (!pg_script(pg, "SAVEPOINT letters", err))
+        return false;
+    if (insert(c, from, to, pg, err))
+        return pg_script(pg, "RELEASE letters", err);
+    if (err->kind != ERR_INPUT || !table_is_row_fault(pg) ||
+        !pg_script(pg, "ROLLBACK TO letters; RELEASE letters", err))
+        return false;
+    if (to - from == 1) {
+        strip(b, c, from, err);
+        return insert(c, from, to, pg, err);
+    }
+    size_t middle = from + (to - from) / 2;
+    return insert_all(b, c, from, middle, pg, err) &&
+           insert_all(b, c, middle, to, pg, err);
+}
+
 bool letters_write(struct batch *b, struct pg *pg, struct err *err)
 {
     size_t max = letters_at_most(b);
@@ -139,20 +205,7 @@ bool letters_write(struct batch *b, struct pg *pg, struct err *err)
     struct columns c;
     columns_init(&c, b->arena, max);
     collect(b, &c);
-    if (c.count == 0)
-        return true;
-    struct str *const texts[] = {c.tenant, c.stage,  c.endpoint, c.key,
-                                 c.device, c.reason, c.detail,   c.type};
-    struct pg_params p = {.count = 0};
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-        pg_text_array(&p, texts[i], c.count);
-    pg_bytea_array(&p, c.payload, c.count);
-    pg_text_array(&p, c.topic, c.count);
-    pg_i32_array(&p, c.part, c.count);
-    pg_i64_array(&p, c.off, c.count);
-    pg_time_array(&p, c.received, c.count);
-    pg_time_array(&p, c.failed, c.count);
-    if (pg_do(pg, insert_sql, &p, NULL, err))
+    if (c.count == 0 || insert_all(b, &c, 0, c.count, pg, err))
         return true;
     err_in(err, "dead_letters");
     return false;
@@ -160,9 +213,10 @@ bool letters_write(struct batch *b, struct pg *pg, struct err *err)
 
 void letters_committed(const struct batch *b, struct stats *stats)
 {
-    for (size_t i = 0; i < b->letter_count; i++)
-        counter_add(stats->letters,
-                    is_held(b, &b->messages[b->letter_messages[i]]));
+    for (size_t i = 0; i < b->letter_count; i++) {
+        const struct message *m = &b->messages[b->letter_messages[i]];
+        counter_add(stats->letters, !m->poison && is_held(b, m));
+    }
     for (size_t i = 0; i < b->message_count; i++) {
         const struct message *m = &b->messages[i];
         if (m->verdict != VERDICT_DEAD || !is_held(b, m))

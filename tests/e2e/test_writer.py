@@ -246,6 +246,62 @@ def test_impossible_times(stack, send):
     assert len(letters(stack, "time_out_of_range")) == 2
 
 
+LETTER = {"tenant_id": "acme", "stage": "ingest", "endpoint": "/x",
+          "key_id": "k", "device_id": None, "reason": "odd", "detail": "",
+          "content_type": "application/json", "payload": b"{}", "topic": None,
+          "partition": None, "offset": None}
+
+
+@pytest.mark.parametrize("time", [-3 * 10**17, 2**63 - 1, -2**63, -1])
+def test_a_received_at_out_of_range_halts_nothing(stack, send, time):
+    """A dead letter with it would be refused, and its batch, for ever."""
+    t = now_us()
+    letter = {**LETTER, "reason": f"odd{time}"}
+    assert send("DeadLetter", {**letter, "received_at": time, "failed_at": t},
+                {**letter, "received_at": t, "failed_at": time}) == (1, 0, 1, 0)
+    assert stack.db.rows(
+        "SELECT received_at FROM dead_letters WHERE reason = %s",
+        (letter["reason"],)) == [(None,)]
+    assert send("Metric", {**metric("odd", 1.0, t), "received_at": time},
+                {**metric("odd", 2.0, t), "received_at": time},
+                {**metric("odd", 1.0, -1), "received_at": time},
+                {**metric("odd", 1.0, t - 10**13), "received_at": time},
+                metric("odd", 1.0, t + 1)) == (2, 0, 3, 0)
+
+
+def test_a_letter_the_database_refuses_is_kept_without_its_claims(
+        stack, send, writer):
+    """Whatever the database may not like: the bytes stay, its neighbours are
+    stored as they are, the partition goes on."""
+    stack.db.execute(
+        "CREATE FUNCTION public.curse() RETURNS trigger LANGUAGE plpgsql AS $$"
+        " BEGIN IF NEW.device_id = 'cursed' THEN RAISE 'no' USING"
+        " ERRCODE = '22008'; END IF; RETURN NEW; END $$;"
+        "CREATE TRIGGER curse BEFORE INSERT ON dead_letters"
+        " FOR EACH ROW EXECUTE FUNCTION public.curse()")
+    try:
+        t = now_us()
+        good = {**LETTER, "reason": "neighbour", "received_at": t,
+                "failed_at": t}
+        bad = {**good, "device_id": "cursed", "reason": "bad"}
+        assert send("DeadLetter", *[good] * 5, bad, *[good] * 3, bad, good,
+                    partition=1) == (9, 0, 2, 0)
+        assert send("Telemetry", telemetry("cursed", -1, a=1.0)
+                    ) == (0, 0, 1, 0)
+    finally:
+        stack.db.execute("DROP FUNCTION public.curse CASCADE")
+    assert len(letters(stack, "neighbour")) == 9
+    assert not letters(stack, "bad")
+    found = [r for r in letters(stack, "unstorable")
+             if r[3] == "pulse.deadletter"]
+    payload = encode("DeadLetter", bad)
+    assert [(r[0], r[2], r[4], r[6]) for r in found] == [
+        (None, None, 1, payload)] * 2
+    assert encode("Telemetry", telemetry("cursed", -1, a=1.0))[:10] in [
+        r[6][:10] for r in letters(stack, "time_out_of_range")
+        if r[:3] == (None, "writer", None)]
+
+
 def test_lag_and_batches_are_measured(writer, send):
     assert writer.metric("pulse_writer_lag_seconds_count") > 0
     assert writer.metric("pulse_writer_batches_total") > 0

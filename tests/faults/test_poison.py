@@ -32,6 +32,15 @@ class Poison:
         self.time += 1
         return {**telemetry("poison", self.time, self.tenant, x=1.0), **other}
 
+    def _letter(self, **other):
+        self.time += 1
+        return encode("DeadLetter", {
+            "tenant_id": self.tenant, "stage": "ingest", "endpoint": None,
+            "key_id": None, "device_id": None, "reason": "poison",
+            "detail": "", "content_type": "", "payload": b"", "topic": None,
+            "partition": None, "offset": None, "received_at": self.time,
+            "failed_at": self.time, **other})
+
     def spoilt(self, kind, record, what, to):
         """Encoded, and then the text is another one of the same length."""
         good = encode(kind, record)
@@ -69,6 +78,14 @@ class Poison:
         yield m, encode("Metric", self._metric(time=-5)), ("time_out_of_range",)
         yield m, encode("Metric", self._metric(time=2**62)), (
             "time_out_of_range",)
+        # Times PostgreSQL has not, in the fields of a letter itself.
+        for odd in (-3 * 10**17, 2**63 - 1, -2**63):
+            yield m, encode("Metric", self._metric(
+                time=-5, received_at=odd)), ("time_out_of_range",)
+            yield TOPIC["DeadLetter"], self._letter(
+                received_at=odd, failed_at=odd), ("time_out_of_range",)
+            yield TOPIC["DeadLetter"], self._letter(
+                received_at=odd, stage="kitchen"), ("invalid_stage",)
         for attributes, reasons in (
                 ("{", ("invalid_attributes",)), ("[]", ("invalid_attributes",)),
                 ('{"a":"\\u0000"}', unstorable),

@@ -237,6 +237,39 @@ static void test_a_dead_letter_of_an_unknown_stage_is_one_itself(void **state)
     assert_int_equal(f->batch->letter_count, 1);
 }
 
+/* PostgreSQL's times end sooner than 64 bits: a letter with such a one would
+ * take its batch with it, time and again. */
+static void test_a_received_at_that_is_no_time_is_unknown(void **state)
+{
+    struct fixture *f = *state;
+    const int64_t good[] = {0, 1, now_us, INT64_C(253402300799999999)};
+    const int64_t bad[] = {-1, INT64_C(-300000000000000000), INT64_MIN,
+                           INT64_C(253402300800000000), INT64_MAX};
+    struct record early = metric(-1, 1); /* to be a dead letter */
+    struct record letter = {.kind = RECORD_DEAD_LETTER,
+                            .dead_letter = {.stage = STR("ingest"),
+                                            .reason = STR("invalid_value"),
+                                            .failed_at_us = now_us}};
+    int64_t offset = 0;
+    for (size_t i = 0; i < ARRAY_LEN(good) + ARRAY_LEN(bad); i++, offset++) {
+        bool is_good = i < ARRAY_LEN(good);
+        int64_t us = is_good ? good[i] : bad[i - ARRAY_LEN(good)];
+        early.metric.received_at_us = us;
+        letter.dead_letter.received_at_us = us;
+        assert_int_equal(add(f, AT_METRICS, offset, &early)->received_at_us,
+                         is_good ? us : 0);
+        assert_int_equal(add(f, AT_DEADLETTER, offset, &letter)->received_at_us,
+                         is_good ? us : 0);
+        assert_int_equal(f->batch->letter_count, i + 1);
+        assert_int_equal(f->batch->letters[i].received_at_us, is_good ? us : 0);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++, offset++) {
+        letter.dead_letter.failed_at_us = bad[i];
+        struct message *m = add(f, AT_DEADLETTER, offset, &letter);
+        assert_string_equal(m->reason, "time_out_of_range");
+    }
+}
+
 static void test_a_message_of_a_raw_topic_is_named_by_its_place(void **state)
 {
     struct fixture *f = *state;
@@ -307,6 +340,7 @@ int main(void)
         TEST(test_an_event_keeps_its_attributes_inside),
         TEST(test_offsets_left_out_are_a_gap),
         TEST(test_a_dead_letter_of_an_unknown_stage_is_one_itself),
+        TEST(test_a_received_at_that_is_no_time_is_unknown),
         TEST(test_a_message_of_a_raw_topic_is_named_by_its_place),
         TEST(test_times_of_raw_messages),
         TEST(test_what_is_too_late_is_a_dead_letter),
