@@ -16,7 +16,7 @@
 struct entry {
     int64_t number;
     uint32_t n;
-    bool used; /* since the hand last came by */
+    bool used; /* got, since the hand last came by */
     char key[];
 };
 
@@ -142,7 +142,7 @@ void numbers_put(struct numbers *t, struct str key, int64_t number)
     if ((t->count + 1) * 2 > t->mask + 1)
         grow(t);
     e = xmalloc(sizeof *e + key.n);
-    *e = (struct entry){.number = number, .n = (uint32_t)key.n, .used = true};
+    *e = (struct entry){.number = number, .n = (uint32_t)key.n};
     if (key.n > 0)
         memcpy(e->key, key.p, key.n);
     *find(t, key, hash) = (struct slot){hash, e};
