@@ -28,6 +28,7 @@ struct intake {
     struct stats stats;
     struct member *member;
     struct series *series;
+    uint64_t series_of;         /* the pg_generation its numbers are of */
     struct batch *open, *spare; /* spare: NULL while the pen has it */
     struct store *store;
     struct pen *pen;
@@ -122,6 +123,17 @@ static void flush(void *arg)
 
 /* ---- the member's callbacks ---- */
 
+/* Nothing is in flight. */
+static bool on_connected(void *arg, struct pg *pg, struct err *err)
+{
+    struct intake *in = arg;
+    (void)err;
+    if (in->series_of != pg_generation(pg))
+        series_forget(in->series);
+    in->series_of = pg_generation(pg);
+    return true;
+}
+
 static void on_gap(void *arg, const struct claim *c)
 {
     struct intake *in = arg;
@@ -165,6 +177,7 @@ static void on_polled(void *arg)
 }
 
 static const struct member_ops ops = {
+    .connected = on_connected,
     .gap_found = on_gap,
     .claimed = on_claimed,
     .room = has_room,

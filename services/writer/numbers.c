@@ -44,12 +44,20 @@ struct numbers *numbers_new(size_t max_entries)
     return t;
 }
 
+void numbers_clear(struct numbers *t)
+{
+    for (size_t i = 0; i <= t->mask && t->count > 0; i++) {
+        t->count -= t->slots[i].entry != NULL;
+        free(t->slots[i].entry);
+        t->slots[i].entry = NULL;
+    }
+}
+
 void numbers_free(struct numbers *t)
 {
     if (t == NULL)
         return;
-    for (size_t i = 0; i <= t->mask; i++)
-        free(t->slots[i].entry);
+    numbers_clear(t);
     free(t->slots);
     free(t);
 }

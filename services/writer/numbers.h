@@ -14,6 +14,7 @@ void numbers_free(struct numbers *n);
 DEFINE_AUTO(numbers)
 int64_t numbers_get(struct numbers *n, struct str key); /* 0: not there */
 void numbers_put(struct numbers *n, struct str key, int64_t number);
+void numbers_clear(struct numbers *n);
 size_t numbers_count(const struct numbers *n);
 
 #endif

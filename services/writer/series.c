@@ -133,6 +133,12 @@ int64_t series_of_field(struct series *s, struct tickets *t, struct str name)
 
 /* ---- what was asked for ---- */
 
+void series_forget(struct series *s)
+{
+    numbers_clear(s->numbers);
+    map_clear(s->refused);
+}
+
 static void forget_refused(struct series *s)
 {
     int64_t now_us = clock_mono_us();

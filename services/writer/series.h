@@ -21,6 +21,9 @@ int64_t series_of_metric(struct series *s, struct tickets *t,
 /* The same for the readings of one message: begin, then each by its name. */
 void series_begin(struct series *s, const struct telemetry_record *t);
 int64_t series_of_field(struct series *s, struct tickets *t, struct str name);
+/* Numbers are the database's, and this one may be another: a standby that lacks
+ * the last ones, a backup restored under the same name. */
+void series_forget(struct series *s);
 /* After the batch was written or not. */
 void series_learn(struct series *s, const struct tickets *t);
 

@@ -71,6 +71,30 @@ def test_the_late_limit_is_a_setting(stack, send):
     assert send("Metric", metric("limit", 1.0, t)) == (1, 0, 0, 0)
 
 
+def test_numbers_of_a_database_that_lost_its_last_series(stack, send):
+    """As after a failover to a standby that lagged, or a restore: the number
+    may be another's by now, whoever remembers it must ask again."""
+    t = now_us()
+    assert send("Metric", metric("lost", 1.0, t)) == (1, 0, 0, 0)
+    assert send("Telemetry", telemetry("lost", t, lost_temp=1.0)
+                ) == (1, 0, 0, 0)
+    before = dict(stack.db.rows("SELECT name, series_id FROM store.series"
+                                " WHERE name LIKE 'lost%'"))
+    assert len(before) == 2
+    stack.db.execute(
+        "DELETE FROM store.samples USING store.series s"
+        " WHERE s.series_id = samples.series_id AND s.name LIKE 'lost%';"
+        "DELETE FROM store.series WHERE name LIKE 'lost%'")
+    new_session(stack)
+    assert send("Metric", metric("lost", 2.0, t + 1)) == (1, 0, 0, 0)
+    assert send("Telemetry", telemetry("lost", t + 1, lost_temp=2.0)
+                ) == (1, 0, 0, 0)
+    for name, number in before.items():
+        assert [v for _, _, v in samples(stack, name)] == [2.0]
+        assert not stack.db.rows(
+            "SELECT FROM store.samples WHERE series_id = %s", (number,))
+
+
 # ---- rollups ----
 
 def marks(stack, name):

@@ -63,12 +63,30 @@ static void test_keeps_what_is_used(void **state)
     }
 }
 
+static void test_clear_forgets_all(void **state)
+{
+    AUTO(numbers) n = numbers_new(3000);
+    char text[24];
+    (void)state;
+    for (int round = 1; round <= 3; round++) {
+        for (int i = 1; i <= 4000; i++)
+            numbers_put(n, key_of(text, i), i * round);
+        assert_int_equal(numbers_count(n), 3000);
+        assert_int_equal(numbers_get(n, STR("key-4000")), 4000 * round);
+        numbers_clear(n);
+        assert_int_equal(numbers_count(n), 0);
+        for (int i = 1; i <= 4000; i++)
+            assert_int_equal(numbers_get(n, key_of(text, i)), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_finds_what_was_put),
         cmocka_unit_test(test_is_bounded_and_consistent),
         cmocka_unit_test(test_keeps_what_is_used),
+        cmocka_unit_test(test_clear_forgets_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
