@@ -37,10 +37,9 @@ CREATE TABLE store.metric_retention (
     tenant_id text NOT NULL,
     name text NOT NULL,
     upto timestamptz NOT NULL,
-    PRIMARY KEY (tenant_id, name),
-    FOREIGN KEY (tenant_id, name) REFERENCES public.metric_definitions ON UPDATE CASCADE ON DELETE CASCADE
+    PRIMARY KEY (tenant_id, name)
 );
-COMMENT ON TABLE store.metric_retention IS 'How far the samples of metrics with retention_days are deleted, so that each chunk is gone through once';
+COMMENT ON TABLE store.metric_retention IS 'How far the samples of metrics with retention_days are deleted, so that each chunk is gone through once and the late limit never reaches there; stays when the definition goes';
 COMMENT ON COLUMN store.metric_retention.tenant_id IS 'Owner';
 COMMENT ON COLUMN store.metric_retention.name IS 'Metric name';
 COMMENT ON COLUMN store.metric_retention.upto IS 'End of the newest chunk whose samples of the metric are deleted';
@@ -113,6 +112,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     n bigint;
+    -- How far back rollups are made again from now on.
+    reach constant timestamptz := now() - NEW.late_limit - interval '1 day';
+    oldest timestamptz;
+    gone timestamptz;
 BEGIN
     SELECT count(*) INTO n FROM public.metric_definitions d
     WHERE d.retention_days * interval '1 day' < NEW.late_limit + interval '1 day';
@@ -120,11 +123,26 @@ BEGIN
         RAISE check_violation USING CONSTRAINT = 'metric_definitions_retention_days',
             MESSAGE = format('late_limit %s: %s metric definitions have a retention_days that does not exceed it by a day', NEW.late_limit, n);
     END IF;
+    -- Rollups whose raw samples are gone would be made again from nothing.
+    IF NEW.late_limit > OLD.late_limit THEN
+        SELECT coalesce(min(c.range_start), 'infinity') INTO oldest
+        FROM timescaledb_information.chunks c WHERE c.hypertable_schema = 'store' AND c.hypertable_name = 'samples';
+        IF EXISTS (SELECT FROM store.metrics_1min r WHERE r.bucket >= reach AND r.bucket < oldest)
+           OR EXISTS (SELECT FROM store.metrics_1hour r WHERE r.bucket >= reach AND r.bucket < oldest) THEN
+            gone := oldest;
+        END IF;
+        SELECT greatest(gone, max(r.upto)) INTO gone FROM store.metric_retention r WHERE r.upto > reach;
+        IF gone IS NOT NULL THEN
+            RAISE check_violation USING CONSTRAINT = 'settings_late_within_raw',
+                MESSAGE = format('late_limit %s: raw samples before %s are gone, their rollups would be lost', NEW.late_limit, gone),
+                HINT = 'Raise raw_retention (and retention_days) first, late_limit once it and a day lie within the raw samples that are kept.';
+        END IF;
+    END IF;
     PERFORM store.policies_apply();
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION store.settings_change() IS 'AFTER UPDATE trigger of store.settings: no retention_days becomes too short; the policies follow';
+COMMENT ON FUNCTION store.settings_change() IS 'AFTER UPDATE trigger of store.settings: no retention_days becomes too short, the late limit does not reach rollups whose raw samples are gone (23514 settings_late_within_raw); the policies follow';
 CREATE TRIGGER change AFTER UPDATE ON store.settings
     FOR EACH ROW EXECUTE FUNCTION store.settings_change();
 COMMENT ON TRIGGER change ON store.settings IS 'The policies follow the settings';
@@ -143,7 +161,8 @@ DECLARE
     d record;
     deleted bigint;
 BEGIN
-    SELECT * INTO s FROM store.settings;
+    -- Nobody raises the late limit into what goes meanwhile.
+    SELECT * INTO s FROM store.settings FOR SHARE;
     IF store.rollups_by_job() THEN
         samples_needed := least(store.rollup_filled('1min'), (SELECT min(m.bucket) FROM store.rollup_marks m WHERE m.level = '1min'));
         minutes_needed := least(store.rollup_filled('1hour'), samples_needed, (SELECT min(m.bucket) FROM store.rollup_marks m WHERE m.level = '1hour'));

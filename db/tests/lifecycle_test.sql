@@ -71,6 +71,26 @@ SELECT ok((SELECT oldest FROM pg_temp.chunks('store.samples')) BETWEEN interval 
 SELECT is_empty('SELECT * FROM store.retention_run()', 'and nothing more is due');
 UPDATE store.settings SET raw_retention = '20 days';
 SELECT is((SELECT sum(n) FROM store.retention_run()), 30::numeric, 'a changed setting is in force at once');
+
+-- The late limit never reaches rollups whose raw samples are gone.
+UPDATE store.settings SET raw_retention = '60 days';
+SELECT throws_ok('UPDATE store.settings SET late_limit = ''50 days''', '23514',
+    format('late_limit 50 days: raw samples before %s are gone, their rollups would be lost',
+        (SELECT min(range_start) FROM timescaledb_information.chunks WHERE hypertable_schema || '.' || hypertable_name = 'store.samples')), 'a late limit that reaches rollups without samples');
+SELECT lives_ok('UPDATE store.settings SET late_limit = ''39 days''', 'one that reaches none may be longer than samples are there');
+UPDATE store.settings SET late_limit = '8 days';
+SAVEPOINT rollups;
+INSERT INTO store.metrics_1hour VALUES (time_bucket('1 hour', now() - interval '25 days'), 1, 1, 1, 1, 1, 1, 1);
+SELECT throws_ok('UPDATE store.settings SET late_limit = ''39 days''', '23514', NULL, 'an hour that would be lost');
+SELECT throws_ok('UPDATE store.settings SET late_limit = ''24 days 12 hours''', '23514', NULL, 'or lies within the day that is added');
+SELECT lives_ok('UPDATE store.settings SET late_limit = ''23 days''', 'up to there it may');
+ROLLBACK TO rollups;
+INSERT INTO store.metrics_1min VALUES (time_bucket('1 minute', now() - interval '25 days'), 1, 1, 1, 1, 1, 1, 1);
+SELECT throws_ok('UPDATE store.settings SET late_limit = ''39 days''', '23514', NULL, 'or a minute');
+SELECT lives_ok('UPDATE store.settings SET minute_retention = ''100 days''', '(other settings change)');
+SELECT drop_chunks('store.samples', older_than => now() + interval '1 day');
+SELECT throws_like('UPDATE store.settings SET late_limit = ''39 days''', '%raw samples before infinity are gone%', 'where no sample is left at all');
+ROLLBACK TO rollups;
 UPDATE store.settings SET raw_retention = '30 days';
 
 -- A metric of its own.
@@ -88,8 +108,11 @@ SELECT is_empty('SELECT * FROM store.retention_run()', 'once');
 INSERT INTO store.samples SELECT now() - interval '15 days 1 second', series_id, 1 FROM store.series WHERE tenant_id = 'a' AND name = 'hot';
 SELECT is_empty('SELECT * FROM store.retention_run()', 'a chunk gone through is not gone through again');
 SELECT is((SELECT count(*) FROM store.samples JOIN store.series USING (series_id) WHERE tenant_id = 'a' AND name = 'hot' AND time < now() - interval '12 days'), 1::bigint, '(or that row would be gone)');
-DELETE FROM metric_definitions WHERE name = 'hot';
-SELECT is((SELECT count(*) FROM store.metric_retention WHERE name = 'hot'), 0::bigint, 'a definition deleted is forgotten');
+DELETE FROM metric_definitions WHERE name IN ('hot', 'nothing');
+SELECT is((SELECT count(*) FROM store.metric_retention WHERE name = 'hot'), 1::bigint, 'how far it went is known without the definition');
+SELECT throws_like('UPDATE store.settings SET late_limit = ''12 days''', 'late_limit 12 days: raw samples before % are gone%', 'the late limit does not reach what was deleted of a metric');
+SELECT lives_ok('UPDATE store.settings SET late_limit = ''8 days 12 hours''', 'but up to there');
+UPDATE store.settings SET late_limit = '8 days';
 
 -- Who, and what is seen.
 SELECT is(tests.answer(who, NULL, 'SELECT count(*) FROM store.retention_run()'), result, who || ' and retention_run')

@@ -88,4 +88,14 @@ is(await db.value(`SELECT count(*) FROM store.samples WHERE time < now() - inter
 await db.exec(`SELECT tests.write_samples(100, '3 days')`);
 await refresh();
 is(await sums(), before, 'rollups outlive the raw data they were made from');
+
+// Nor does a longer late limit ask for it.
+const limit = (days) => db.outcome(`UPDATE store.settings SET raw_retention = '60 days', late_limit = '${days} days'`);
+is(await limit(50), '23514', 'a late limit that reaches rollups without raw data is refused');
+is(await limit(25), '1', 'one that does not reach them may be');
+await db.exec(`SELECT tests.write_samples(100, '3 days')`);
+await refresh();
+is(await sums(), before, 'and they stay');
+await db.exec(`INSERT INTO store.metric_retention VALUES ('a', 'gone', now() - interval '27 days')`);
+is(await limit(27), '23514', 'nor may it reach what was deleted of a metric');
 done();
