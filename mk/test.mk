@@ -3,12 +3,10 @@
 UNIT_PROGRAMS := $(patsubst tests/unit/%.c,build/asan/tests/%,$(UNITS))
 E2E_VARIANT   ?= asan
 
+# All of them, whatever one says.
 test:
-	@$(MAKE) unit
-	@$(MAKE) prop
-	@$(MAKE) db-test
-	@$(MAKE) e2e
-	@$(MAKE) faults-short
+	@failed=0; for suite in unit prop db-test e2e faults-short; do \
+	    $(MAKE) $$suite || failed=1; done; exit $$failed
 
 unit: $(UNIT_PROGRAMS)
 	@tests/unit/run $(if $(ARGS),$(foreach a,$(ARGS),$(filter %/$(a)_test,$^)),$^)

@@ -94,6 +94,7 @@ static void timers_fire_in_order(void **state)
     (void)state;
     AUTO(loop) l = loop_new();
     struct teller a = {l, "a"}, b = {l, "b"}, c = {l, "c"}, d = {l, "d"};
+    int64_t start_us = clock_mono_us();
     timer(l, stop_timer, l, 40);
     timer(l, tell_timer, &c, 20);
     timer(l, tell_timer, &a, 0);
@@ -103,7 +104,6 @@ static void timers_fire_in_order(void **state)
     loop_timer_set(moved, 30, 0); /* only the later setting counts */
     loop_timer_free(timer(l, tell_timer, &d, 5));
     loop_timer_free(NULL);
-    int64_t start_us = clock_mono_us();
     assert_int_equal(loop_run(l), 3);
     assert_in_range(clock_mono_us() - start_us, 40000, 5000000);
     assert_string_equal(story.p, "abcd");
