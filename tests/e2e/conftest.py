@@ -1,41 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: one Kafka and one PostgreSQL a session, one Pulse a module."""
 
-import shutil
-
 import pytest
-from harness.kafka import Kafka
-from harness.postgres import Postgres
 from harness.process import ROOT
 from harness.stack import Stack
 
+pytest_plugins = ["harness.servers"]
 LOGS = ROOT / "build/e2e"  # they outlive the run
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    """For data; short, since a socket's path is limited to about 100 bytes,
-    and open to the user postgres."""
-    base = tmp_path_factory.getbasetemp()
-    for part in (base, base.parent):
-        part.chmod(0o755)
-    shutil.rmtree(LOGS, ignore_errors=True)
-    return base
-
-
-@pytest.fixture(scope="session")
-def kafka(folder):
-    server = Kafka(folder / "kafka", LOGS / "kafka.log").start()
-    yield server
-    server.process.kill()
-
-
-@pytest.fixture(scope="session")
-def postgres(folder):
-    server = Postgres(folder / "postgres", LOGS / "postgres.log").start()
-    yield server
-    if server.process.running():
-        server.kill()
+def logs():
+    return LOGS
 
 
 @pytest.fixture(scope="module")

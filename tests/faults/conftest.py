@@ -7,12 +7,11 @@ import random
 import shutil
 
 import pytest
-from harness.kafka import Kafka
-from harness.postgres import Postgres
 from harness.process import ROOT
 from harness.stack import Stack
 from world import Log, World
 
+pytest_plugins = ["harness.servers"]
 LOGS = ROOT / "build/faults"  # of the last run; journals of what failed
 LONG = os.environ.get("PULSE_FAULTS") == "long"
 SEED = int(os.environ.get("PULSE_SEED") or random.randrange(1 << 31))
@@ -38,28 +37,8 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    """Short, and open to the user postgres."""
-    base = tmp_path_factory.getbasetemp()
-    for part in (base, base.parent):
-        part.chmod(0o755)
-    shutil.rmtree(LOGS, ignore_errors=True)
-    return base
-
-
-@pytest.fixture(scope="session")
-def kafka(folder):
-    server = Kafka(folder / "kafka", LOGS / "kafka.log").start()
-    yield server
-    server.process.kill()
-
-
-@pytest.fixture(scope="session")
-def postgres(folder):
-    server = Postgres(folder / "postgres", LOGS / "postgres.log").start()
-    yield server
-    if server.process.running():
-        server.kill()
+def logs():
+    return LOGS
 
 
 class Home:
