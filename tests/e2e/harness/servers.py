@@ -5,6 +5,7 @@ says where logs go by a fixture of its own, "logs"."""
 import shutil
 
 import pytest
+
 from harness.kafka import Kafka
 from harness.postgres import Postgres
 
