@@ -44,6 +44,42 @@ COMMENT ON COLUMN store.metric_retention.tenant_id IS 'Owner';
 COMMENT ON COLUMN store.metric_retention.name IS 'Metric name';
 COMMENT ON COLUMN store.metric_retention.upto IS 'End of the newest chunk whose samples of the metric are deleted';
 
+-- What was stored before the aggregates were made is further back than their
+-- policies reach, and a view says nothing of what is behind the newest refresh.
+-- No SET: a procedure with one cannot be left by the refresh's transactions.
+CREATE PROCEDURE store.rollup_history(job_id integer, config jsonb) LANGUAGE plpgsql
+AS $$
+DECLARE
+    day timestamptz;
+    relation text;
+BEGIN
+    SELECT public.time_bucket('1 day', min(c.range_start)) INTO day
+    FROM timescaledb_information.chunks c WHERE c.hypertable_schema = 'store' AND c.hypertable_name = 'samples';
+    -- Day by day: small transactions, and minutes go into hours at once.
+    WHILE day < clock_timestamp() - interval '24 hours' LOOP
+        FOREACH relation IN ARRAY ARRAY['store.metrics_1min', 'store.metrics_1hour', 'store.metrics_daily'] LOOP
+            CALL public.refresh_continuous_aggregate(relation::regclass, day, day + interval '24 hours');
+        END LOOP;
+        day := day + interval '24 hours';
+    END LOOP;
+    -- A job that deletes itself fails at its very end.
+    PERFORM public.alter_job(rollup_history.job_id, scheduled => false);
+    PERFORM public.alter_job(j.job_id, scheduled => true) FROM timescaledb_information.jobs j
+    WHERE j.proc_name = 'policy_retention' AND j.hypertable_schema = 'store' AND j.hypertable_name = 'samples';
+END
+$$;
+COMMENT ON PROCEDURE store.rollup_history(integer, jsonb) IS
+    'Job, once, after an upgrade (timescale edition): makes the rollups of samples older than the refresh policies reach, then takes itself off the schedule and puts the retention of samples on it. It may fail and run again';
+
+CREATE FUNCTION store.rollup_history_due() RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM timescaledb_information.jobs j
+                   WHERE j.proc_schema = 'store' AND j.proc_name = 'rollup_history' AND j.scheduled)
+$$;
+COMMENT ON FUNCTION store.rollup_history_due() IS
+    'True: store.rollup_history() is not done yet, and no sample may be deleted';
+
 -- Policies, made anew from the settings.
 CREATE FUNCTION store.policies_apply() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -79,7 +115,10 @@ BEGIN
         PERFORM public.remove_retention_policy(relation, if_exists => true);
         -- Where a job fills the rollups, it knows what may go.
         IF NOT store.rollups_by_job() THEN
-            PERFORM public.add_retention_policy(relation, drop_after => h.kept);
+            job := public.add_retention_policy(relation, drop_after => h.kept);
+            IF relation = 'store.samples'::regclass AND store.rollup_history_due() THEN
+                PERFORM public.alter_job(job, scheduled => false);
+            END IF;
         END IF;
     END LOOP;
 
@@ -163,7 +202,9 @@ DECLARE
 BEGIN
     -- Nobody raises the late limit into what goes meanwhile.
     SELECT * INTO s FROM store.settings FOR SHARE;
-    IF store.rollups_by_job() THEN
+    IF store.rollup_history_due() THEN
+        samples_needed := '-infinity';
+    ELSIF store.rollups_by_job() THEN
         samples_needed := least(store.rollup_filled('1min'), (SELECT min(m.bucket) FROM store.rollup_marks m WHERE m.level = '1min'));
         minutes_needed := least(store.rollup_filled('1hour'), samples_needed, (SELECT min(m.bucket) FROM store.rollup_marks m WHERE m.level = '1hour'));
     END IF;
@@ -290,6 +331,15 @@ GRANT EXECUTE ON FUNCTION store.lifecycle_rows() TO pulse_collector, pulse_opera
 GRANT SELECT ON store.lifecycle TO pulse_collector, pulse_operator;
 GRANT SELECT ON store.metric_retention TO pulse_operator;
 
+DO $$
+BEGIN
+    IF NOT store.rollups_by_job()
+       AND EXISTS (SELECT FROM timescaledb_information.chunks c
+                   WHERE c.hypertable_schema = 'store' AND c.hypertable_name = 'samples' AND c.range_start < now() - store.late_limit()) THEN
+        PERFORM public.add_job('store.rollup_history', '1 hour');
+    END IF;
+END
+$$;
 SELECT store.policies_apply();
 
 RESET ROLE;

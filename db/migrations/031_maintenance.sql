@@ -33,7 +33,7 @@ CREATE VIEW store.maintenance AS
     FROM store.maintenance_jobs m
     UNION ALL
     -- COLLATE: a name's is another, and who sorts must not have to say which.
-    SELECT format('%s %s.%s', j.proc_name, j.hypertable_schema, j.hypertable_name) COLLATE "default",
+    SELECT concat(j.proc_name, ' ' || j.hypertable_schema || '.' || j.hypertable_name) COLLATE "default",
            'timescaledb',
            CASE WHEN s.job_status = 'Running' THEN 'running'
                 WHEN s.last_run_status IS NULL THEN 'waiting'
@@ -45,8 +45,9 @@ CREATE VIEW store.maintenance AS
            CASE WHEN s.last_run_status = 'Failed' THEN s.total_failures ELSE 0 END, ''
     FROM timescaledb_information.jobs j
     LEFT JOIN timescaledb_information.job_stats s USING (job_id)
-    WHERE j.proc_name LIKE 'policy\_%' AND j.hypertable_name IS NOT NULL;
-COMMENT ON VIEW store.maintenance IS 'What keeps the store in order, and whether it is late: the collector''s jobs and TimescaleDB''s policies';
+    WHERE j.proc_name LIKE 'policy\_%' AND j.hypertable_name IS NOT NULL
+       OR j.proc_schema = 'store' AND j.scheduled;
+COMMENT ON VIEW store.maintenance IS 'What keeps the store in order, and whether it is late: the collector''s jobs and TimescaleDB''s policies; after an upgrade of the timescale edition rollup_history, until it is done';
 COMMENT ON COLUMN store.maintenance.name IS 'Job, or policy and what it works on';
 COMMENT ON COLUMN store.maintenance.run_by IS 'collector or timescaledb';
 COMMENT ON COLUMN store.maintenance.outcome IS 'Of the last run: running, done or failed; waiting: a policy that never ran (for longer than a minute: TimescaleDB has no background worker for it)';
