@@ -13,11 +13,30 @@ struct series_book {
     struct buf key, json;
 };
 
+/* All series there are, with their keys as number_of makes them. */
+static const char all_sql[] =
+    "SELECT series_id, tenant_id || E'\\x01' || name || coalesce(("
+    " SELECT string_agg(E'\\x01' || key || E'\\x01' || value, ''"
+    " ORDER BY key COLLATE \"C\") FROM jsonb_each_text(labels)), '')"
+    " FROM store.series";
+
+static void load(struct series_book *b)
+{
+    PGresult *r = PQexec(b->pg, all_sql);
+    for (int i = 0; i < PQntuples(r); i++) {
+        intptr_t number = strtoll(PQgetvalue(r, i, 0), NULL, 10);
+        struct str key = {PQgetvalue(r, i, 1), (size_t)PQgetlength(r, i, 1)};
+        map_put(b->numbers, key, (void *)number);
+    }
+    PQclear(r);
+}
+
 struct series_book *series_book_new(PGconn *pg)
 {
     struct series_book *b = xcalloc(1, sizeof *b);
     b->pg = pg;
     b->numbers = map_new(0, NULL);
+    load(b);
     return b;
 }
 
@@ -58,12 +77,12 @@ static int64_t number_of(struct series_book *b, struct str tenant,
 {
     buf_reset(&b->key);
     buf_add_str(&b->key, tenant);
-    buf_add_char(&b->key, '\0');
+    buf_add_char(&b->key, '\1');
     buf_add_str(&b->key, name);
     for (size_t i = 0; i < count; i++) {
-        buf_add_char(&b->key, '\0');
+        buf_add_char(&b->key, '\1');
         buf_add_str(&b->key, labels[i].name);
-        buf_add_char(&b->key, '\0');
+        buf_add_char(&b->key, '\1');
         buf_add_str(&b->key, labels[i].value);
     }
     int64_t number = (intptr_t)map_get(b->numbers, buf_str(&b->key));

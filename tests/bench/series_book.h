@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* series_book.h - the plainest way from a series to its number: a hash table
- * and store.series_ids for what is not in it. Fills a metric's or a
- * telemetry's samples. */
+ * of all there are, and store.series_ids for what is not in it. Fills a
+ * metric's or a telemetry's samples. */
 #ifndef BENCH_SERIES_BOOK_H
 #define BENCH_SERIES_BOOK_H
 

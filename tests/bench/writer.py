@@ -10,7 +10,7 @@ tables after a checkpoint. The writer runs all the time, as in production, and
 is frozen (SIGSTOP) while others have their turn and while its backlog is made;
 its series are known, as in a fleet that runs. Every figure needs the rows
 stored to be the rows sent, and `pulse ledger` to balance; otherwise the run
-ends with an error and without figures."""
+ends with an error, without the figure."""
 
 import argparse
 import os
@@ -420,20 +420,18 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="bench.", dir=base))
     folder.chmod(0o755)
     bench = Bench(folder)
-    parts = []
     try:
         bench.up(PULSE_WRITER_SERIES_CACHE=2000000)
         bench.freeze()
         for name in o.only.split(","):
             done = FIGURES[name](bench, o)
-            parts.append(contest(*done) if isinstance(done, tuple)
-                         else f"### {name}\n\n{done}")
+            print(contest(*done) if isinstance(done, tuple)
+                  else f"### {name}\n\n{done}", end="\n\n", flush=True)
         bench.check_ledger()
     finally:
         bench.down()
         shutil.rmtree(folder)
-    print("\n\n".join(parts))
-    print("\nRows stored = rows sent in every run; the ledger balances.")
+    print("Rows stored = rows sent in every run; the ledger balances.")
 
 
 if __name__ == "__main__":
