@@ -28,17 +28,19 @@ struct slot {
 struct numbers {
     struct slot *slots;
     size_t mask, count, max_entries, hand;
+    size_t bytes, max_bytes;
     uint64_t seed;
 };
 
 enum { SLOTS_FIRST = 1024 };
 
-struct numbers *numbers_new(size_t max_entries)
+struct numbers *numbers_new(size_t max_entries, size_t max_bytes)
 {
     struct numbers *t = xcalloc(1, sizeof *t);
     t->slots = xcalloc(SLOTS_FIRST, sizeof *t->slots);
     t->mask = SLOTS_FIRST - 1;
     t->max_entries = max_entries;
+    t->max_bytes = max_bytes;
     if (getrandom(&t->seed, sizeof t->seed, GRND_NONBLOCK) < 0)
         t->seed = (uint64_t)(uintptr_t)t;
     return t;
@@ -51,6 +53,7 @@ void numbers_clear(struct numbers *t)
         free(t->slots[i].entry);
         t->slots[i].entry = NULL;
     }
+    t->bytes = 0;
 }
 
 void numbers_free(struct numbers *t)
@@ -108,6 +111,7 @@ static void grow(struct numbers *t)
 /* What stands behind the slot moves up where it would not be found else. */
 static void slot_free(struct numbers *t, size_t i)
 {
+    t->bytes -= t->slots[i].entry->n;
     free(t->slots[i].entry);
     t->slots[i].entry = NULL;
     t->count--;
@@ -145,7 +149,9 @@ void numbers_put(struct numbers *t, struct str key, int64_t number)
         e->number = number;
         return;
     }
-    if (t->count >= t->max_entries)
+    if (key.n > t->max_bytes)
+        return;
+    while (t->count >= t->max_entries || t->bytes > t->max_bytes - key.n)
         evict(t);
     if ((t->count + 1) * 2 > t->mask + 1)
         grow(t);
@@ -155,9 +161,15 @@ void numbers_put(struct numbers *t, struct str key, int64_t number)
         memcpy(e->key, key.p, key.n);
     *find(t, key, hash) = (struct slot){hash, e};
     t->count++;
+    t->bytes += key.n;
 }
 
 size_t numbers_count(const struct numbers *t)
 {
     return t->count;
+}
+
+size_t numbers_bytes(const struct numbers *t)
+{
+    return t->bytes;
 }

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "common/map.h"
 #include "services/writer/numbers.h"
 
+/* A key is as long as its sender likes, tens of kilobytes at most. */
+enum { KEY_BYTES = 256 }; /* on average, of a full cache */
 /* A refused series is asked for again after a while: the limit may rise. */
 enum { REFUSED_MAX = 100000, REFUSED_US = 10 * 1000 * 1000 };
 
@@ -20,7 +21,7 @@ enum { MADE_METRIC = 1, MADE_FIELD = 3 };
 
 struct series {
     struct numbers *numbers;
-    struct map *refused; /* key → not NULL */
+    struct numbers *refused; /* key → 1 */
     int64_t refused_until_us;
     struct buf key;
     const struct telemetry_record *telemetry; /* of series_begin */
@@ -32,8 +33,8 @@ struct series {
 struct series *series_new(size_t max_entries, struct stats *stats)
 {
     struct series *s = xcalloc(1, sizeof *s);
-    s->numbers = numbers_new(max_entries);
-    s->refused = map_new(REFUSED_MAX, NULL);
+    s->numbers = numbers_new(max_entries, max_entries * KEY_BYTES);
+    s->refused = numbers_new(REFUSED_MAX, (size_t)REFUSED_MAX * KEY_BYTES);
     s->stats = stats;
     return s;
 }
@@ -43,7 +44,7 @@ void series_free(struct series *s)
     if (s == NULL)
         return;
     numbers_free(s->numbers);
-    map_free(s->refused);
+    numbers_free(s->refused);
     buf_release(&s->key);
     free(s);
 }
@@ -51,11 +52,11 @@ void series_free(struct series *s)
 /* Forgets by itself: there may never be another new series to ask for. */
 static bool is_refused(struct series *s, struct str key)
 {
-    if (map_count(s->refused) == 0)
+    if (numbers_count(s->refused) == 0)
         return false;
     if (clock_mono_us() >= s->refused_until_us)
-        map_clear(s->refused);
-    return map_peek(s->refused, key) != NULL;
+        numbers_clear(s->refused);
+    return numbers_get(s->refused, key) > 0;
 }
 
 /* 0: not known, or (*refused) known to be refused. */
@@ -136,7 +137,7 @@ int64_t series_of_field(struct series *s, struct tickets *t, struct str name)
 void series_forget(struct series *s)
 {
     numbers_clear(s->numbers);
-    map_clear(s->refused);
+    numbers_clear(s->refused);
 }
 
 static void forget_refused(struct series *s)
@@ -144,7 +145,7 @@ static void forget_refused(struct series *s)
     int64_t now_us = clock_mono_us();
     if (now_us < s->refused_until_us)
         return;
-    map_clear(s->refused);
+    numbers_clear(s->refused);
     s->refused_until_us = now_us + REFUSED_US;
 }
 
@@ -160,7 +161,9 @@ void series_learn(struct series *s, const struct tickets *t)
         if (t->all[i].number > 0)
             numbers_put(s->numbers, t->all[i].key, t->all[i].number);
         else if (t->all[i].wanted)
-            map_put(s->refused, t->all[i].key, s);
+            numbers_put(s->refused, t->all[i].key, 1);
     }
     gauge_set(s->stats->series_cached, (double)numbers_count(s->numbers));
+    gauge_set(s->stats->series_cached_bytes,
+              (double)(numbers_bytes(s->numbers) + numbers_bytes(s->refused)));
 }

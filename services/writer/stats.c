@@ -119,6 +119,9 @@ void stats_init(struct stats *s, struct metrics *m, const struct topics *t)
                         "Series looked up.", "cache", "miss", NULL);
     s->series_cached = metrics_gauge(m, "pulse_writer_series_cached",
                                      "Series in the cache.", NULL);
+    s->series_cached_bytes = metrics_gauge(
+        m, "pulse_writer_series_cached_bytes",
+        "Names of the series in the cache and of those refused lately.", NULL);
     init_partitions(s, m);
 }
 

@@ -29,7 +29,7 @@ struct stats {
     struct counter *letters, *gap;
     struct counter *batches, *redone, *lost;
     struct counter *series_hits, *series_misses;
-    struct gauge *series_cached;
+    struct gauge *series_cached, *series_cached_bytes;
     struct histogram *batch_rows, *batch_bytes, *batch_seconds;
     struct histogram *commit_seconds;
     struct counter *gaps_expired, *gaps_truncated, *gaps_recreated;
