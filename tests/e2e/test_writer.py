@@ -6,6 +6,7 @@ import random
 import pytest
 from confluent_kafka import Producer
 from harness.accounts import Delta, consumed, letters, samples, sums
+from harness.process import ROOT
 from harness.records import Injector, encode, event, metric, now_us, telemetry
 from harness.wait import wait_until
 
@@ -178,6 +179,23 @@ def test_the_series_limit_of_a_tenant(stack, send):
     assert send("Telemetry", telemetry("d", t, tenant="small", x=1.0)
                 ) == (1, 0, 0, 0)
     assert samples(stack, "x", "small") == []
+    # Neither does sending it again make a sample, nor is it a dead letter:
+    # docs/writer.md has the remedy.
+    stack.db.execute("UPDATE tenants SET limits = '{}'"
+                     " WHERE tenant_id = 'small';"
+                     "SELECT pg_terminate_backend(pid, 5000)"
+                     " FROM pg_stat_activity"
+                     " WHERE application_name = 'pulse-writer'")
+    assert send("Telemetry", telemetry("d", t, tenant="small", x=1.0),
+                telemetry("d", t + 1, tenant="small", site="s", x=2.0),
+                telemetry("d", t + 2, tenant="small", x=3.0, on=True)
+                ) == (2, 1, 0, 0)
+    assert [v for _, _, v in samples(stack, "x", "small")] == [2.0, 3.0]
+    text = (ROOT / "docs/writer.md").read_text()
+    fill = text.split("```sql\n")[1].split("```")[0].replace("demo", "small")
+    assert len(stack.db.rows(fill)) == 1
+    assert [v for _, _, v in samples(stack, "x", "small")] == [1.0, 2.0, 3.0]
+    assert stack.db.rows(fill) == []
 
 
 def test_what_no_index_can_hold_is_found(stack, send):
