@@ -18,7 +18,7 @@ make prop      random input against a model; COUNT=100 for more, SEED=7
 make db-test   pgTAP tests of the database
 make e2e       real binaries, Kafka and PostgreSQL; ARGS='-k ledger' for some
 make faults    servers and programs that die, hang and lie, for minutes;
-               SCENARIO=commit for some, SEED=42 to repeat, SEEDS=3
+               SCENARIO=commit for some, SEED=42 to repeat, SEEDS=3 for more
 make check     compilers, analysers, linters, layers, sizes
 make bench     figures beside a limit program; not a test
 make bench-writer  the writer beside pre-encoded COPY; ROUNDS=5 ROWS=1000000

@@ -24,7 +24,7 @@ e2e: build-$(E2E_VARIANT)
 FAULTS = PULSE_BIN=build/$(E2E_VARIANT)/bin PULSE_SEED=$(SEED) \
     PULSE_SEEDS=$(SEEDS) tests/faults/run $(if $(SCENARIO),-k '$(SCENARIO)') \
     $(ARGS)
-faults: SEEDS ?= 3
+faults: SEEDS ?= 1
 faults: build-$(E2E_VARIANT)
 	@PULSE_FAULTS=long $(FAULTS)
 faults-short: build-$(E2E_VARIANT)
