@@ -90,14 +90,10 @@ static int drop(const struct call *c)
 {
     struct err err = {0};
     AUTO_RELEASE(deadletter_filter) filter = {0};
-    struct walk_options options = {.filter = &filter, .limit = INT64_MAX};
+    struct walk_options options;
     struct drop d = {.dry = call_flag(c, "--dry-run")};
-    if (!deadletter_filter_parse(&filter, c, &err) ||
-        !call_int(c, "--limit", 1, INT64_MAX, &options.limit, &err) ||
-        !walk_named(&filter, &err))
+    if (!walk_parse(&options, &filter, c, &err))
         return usage_error(c, &err);
-    if (!filter.status.p && filter.id_count == 0)
-        filter.status = STR("new");
     return drop_run(&d, c, &options, &err);
 }
 

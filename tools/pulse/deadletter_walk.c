@@ -70,13 +70,22 @@ static void progress_tell(struct tally *t)
             t->good + t->bad, (now_us - t->start_us) / 1000000);
 }
 
-bool walk_named(const struct deadletter_filter *f, struct err *err)
+bool walk_parse(struct walk_options *o, struct deadletter_filter *f,
+                const struct call *c, struct err *err)
 {
-    if (!f->given)
+    *o = (struct walk_options){.filter = f, .limit = INT64_MAX};
+    if (!deadletter_filter_parse(f, c, err) ||
+        !call_int(c, "--limit", 1, INT64_MAX, &o->limit, err))
+        return false;
+    if (!f->given) {
         err_set(err, ERR_INPUT,
                 "which letters? Give ids or a filter (--status new: all of "
                 "them)");
-    return f->given;
+        return false;
+    }
+    if (!f->status.p && f->id_count == 0)
+        f->status = STR("new");
+    return true;
 }
 
 static bool last_find(struct pg *pg, int64_t *last, struct err *err)

@@ -35,7 +35,10 @@ typedef bool walk_fn(void *arg, const int64_t *ids, size_t count,
  * the open transaction is rolled back. */
 bool walk(struct pg *pg, const struct walk_options *options, struct tally *t,
           walk_fn *page, void *arg, struct err *err) MUST_USE;
-/* ERR_INPUT where the caller named no letter and no filter. */
-bool walk_named(const struct deadletter_filter *f, struct err *err) MUST_USE;
+/* Which letters the call means: its filter, put into *f, and its --limit. Where
+ * neither ids nor a status are given, only new ones. ERR_INPUT on bad options,
+ * and where the caller named no letter and no filter. */
+bool walk_parse(struct walk_options *o, struct deadletter_filter *f,
+                const struct call *c, struct err *err) MUST_USE;
 
 #endif
