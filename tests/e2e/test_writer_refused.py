@@ -105,7 +105,7 @@ def test_a_frozen_server_leaves_the_writer_alive(stack, send, writer):
         wait_until(lambda: not writer.ready(), 20, "it is not ready")
         stays(lambda: writer.alive(), 8, "it is alive", interval=0.5)
     finally:
-        for pid in frozen:
+        for pid in reversed(frozen):  # who buries them is the last
             os.kill(pid, signal.SIGCONT)
     wait_until(lambda: len(samples(stack, "thaw")) == 1, 30, "stored")
     writer.wait_ready()
