@@ -61,6 +61,7 @@ void batch_reset(struct batch *b)
     series_learn(b->series, &b->tickets);
     tickets_reset(&b->tickets);
     arena_reset(b->arena);
+    b->sorted = false;
     b->slice_count = b->message_count = b->letter_count = 0;
     b->telemetry.count = b->samples.count = b->events.count = 0;
 }
@@ -390,6 +391,7 @@ static const enum record_kind kinds[TOPIC_COUNT] = {
 void batch_add(struct batch *b, struct slice *slice,
                const struct kafka_event *event)
 {
+    b->sorted = false;
     assert(slice->topic < b->topics->count);
     batch_gap(slice, event->offset);
     slice->next = event->offset + 1;

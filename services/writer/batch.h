@@ -46,6 +46,7 @@ struct batch {
     struct record_codec *codec;
     struct series *series;
     struct tickets tickets; /* of series it did not know */
+    bool sorted;            /* its rows are in the order of writing */
     const struct topics *topics;
     struct str raw_tenant; /* whose the messages of raw topics are */
     bool telemetry_series; /* numeric fields become samples */

@@ -84,9 +84,19 @@ static void hand_over(struct intake *in)
     pen_write(in->pen, b);
 }
 
-/* Takes the batch back, waiting for it. If it failed, what was read meanwhile
- * is forgotten too; partitions others have claimed are given up. */
-static void take_back(struct intake *in)
+/* Partitions others have claimed are given up. */
+static void give_up_lost(struct intake *in, const struct batch *b)
+{
+    for (size_t i = 0; i < b->slice_count; i++) {
+        const struct slice *s = &b->slices[i];
+        if (!s->held)
+            member_give_up(in->member, s->topic, s->part);
+    }
+}
+
+/* Takes the batch back, waiting for it, as the spare one, not reset. If it
+ * failed, what was read meanwhile is forgotten too. */
+static struct batch *take_back(struct intake *in)
 {
     struct err err;
     bool ok;
@@ -94,24 +104,20 @@ static void take_back(struct intake *in)
     if (ok) {
         in->shrink -= in->shrink > 0;
         member_worked(in->member);
+        give_up_lost(in, b);
     } else {
         if (strcmp(pg_sqlstate(member_pg(in->member)), "57014") == 0)
             in->shrink += in->shrink < SHRINK_MAX;
         member_lost(in->member, &err);
     }
-    for (size_t i = 0; i < b->slice_count && ok; i++) {
-        const struct slice *s = &b->slices[i];
-        if (!s->held)
-            member_give_up(in->member, s->topic, s->part);
-    }
-    batch_reset(b);
+    return b;
 }
 
 static void settle(void *arg)
 {
     struct intake *in = arg;
     if (pen_has(in->pen))
-        take_back(in);
+        batch_reset(take_back(in));
 }
 
 static void flush(void *arg)
@@ -172,7 +178,11 @@ static void on_message(void *arg, const struct member_part *p,
 static void on_polled(void *arg)
 {
     struct intake *in = arg;
-    if (!has_room(in) && !pen_has(in->pen))
+    if (has_room(in))
+        return;
+    if (pen_has(in->pen))
+        store_sort(in->open); /* there is time for it now */
+    else
         hand_over(in);
 }
 
@@ -215,16 +225,18 @@ static void on_age(void *arg)
         hand_over(in);
 }
 
-/* The next one may have waited for this; so may Kafka's messages. */
+/* The next one may have waited for this, and goes first: PostgreSQL has
+ * nothing to do meanwhile. So may Kafka's messages. */
 static void on_through(void *arg, uint32_t events)
 {
     struct intake *in = arg;
     (void)events;
     if (!pen_has(in->pen))
         return;
-    take_back(in);
+    struct batch *b = take_back(in);
     if (in->due || !has_room(in))
         hand_over(in);
+    batch_reset(b);
     if (!in->drained)
         member_poll(in->member);
 }

@@ -113,6 +113,20 @@ static bool number_samples(struct store *s, struct batch *b, struct err *err)
     return true;
 }
 
+static void sort(struct batch *b)
+{
+    struct rows *rows[JOBS] = {&b->telemetry, &b->samples, &b->events};
+    for (int i = 0; i < JOBS && !b->sorted; i++)
+        table_sort(tables[i], rows[i]);
+    b->sorted = true;
+}
+
+void store_sort(struct batch *b)
+{
+    if (b->tickets.count == 0)
+        sort(b);
+}
+
 static void jobs_init(struct store *s, struct batch *b)
 {
     struct rows *rows[JOBS] = {&b->telemetry, &b->samples, &b->events};
@@ -127,8 +141,8 @@ static void jobs_init(struct store *s, struct batch *b)
                                         .copy = &s->copy,
                                         .aged_us = aged_us,
                                         .piece = PIECE_ROWS};
-        table_sort(&s->jobs[i]);
     }
+    sort(b);
 }
 
 static void moves_init(struct store *s, struct batch *b)

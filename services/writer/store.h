@@ -21,6 +21,10 @@ struct store *store_new(const struct store_options *options, struct pg *pg,
 void store_free(struct store *s);
 DEFINE_AUTO(store)
 
+/* Puts the batch's rows in the order of writing, if it waits for no series'
+ * numbers. store_write does it otherwise: this is for whoever has time
+ * before. */
+void store_sort(struct batch *b);
 /* Commits the batch; afterwards claims have moved and each slice's held says
  * whether it was in (those that were not have lost their claim, which is
  * dropped here). False: nothing is known to be committed; claims must be taken

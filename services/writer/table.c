@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-void table_sort(struct table_job *j)
+void table_sort(const struct table *t, struct rows *rows)
 {
-    if (j->table->sort != NULL)
-        j->table->sort(j->rows);
-    else if (j->rows->count > 1)
-        qsort(j->rows->base, j->rows->count, j->rows->stride, j->table->order);
+    if (t->sort != NULL)
+        t->sort(rows);
+    else if (rows->count > 1)
+        qsort(rows->base, rows->count, rows->stride, t->order);
 }
 
 /* ---- which way each row goes ---- */

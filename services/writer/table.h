@@ -66,7 +66,7 @@ bool table_is_too_much(const struct pg *pg);
  * are as small as can be. */
 bool table_shrink(struct table_job *j) MUST_USE;
 /* Once per batch, before the first attempt. */
-void table_sort(struct table_job *j);
+void table_sort(const struct table *t, struct rows *rows);
 /* Writes the rows that are due, and sets the verdicts of messages whose row
  * decides. all_staged: trust no memory, nothing goes directly. */
 bool table_write(struct table_job *j, bool all_staged, struct err *err)
