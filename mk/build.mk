@@ -1,5 +1,5 @@
 # Builds by folder: adding a file needs no change here.
-#   common/*.c common/pulse/*.c -> build/VARIANT/libpulse.a
+#   common/*.c common/pulse/*.c common/pulse/*/*.c -> build/VARIANT/libpulse.a
 #   services/X/*.c              -> build/VARIANT/bin/pulse-X
 #   tools/pulse*/*.c            -> build/VARIANT/bin/pulse*
 #   tests/unit/[X/]NOUN_test.c  -> build/VARIANT/tests/[X/]NOUN_test
@@ -14,7 +14,7 @@ endif
 Q := $(if $(V),,@)
 
 PACKAGES := rdkafka avro-c libpq libcurl libmicrohttpd yyjson libxxhash \
-            libcrypto
+            libcrypto libprotobuf-c zlib libzstd snappy
 PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
 PACKAGE_LIBS   := $(shell pkg-config --libs $(PACKAGES)) -lm -pthread
 
@@ -40,7 +40,8 @@ LDFLAGS_fuzz    := $(SANITIZE) -fsanitize=fuzzer
 
 include mk/gen.mk
 
-LIBRARY  := $(wildcard common/*.c common/pulse/*.c) $(GEN_SOURCES)
+LIBRARY  := $(wildcard common/*.c common/pulse/*.c \
+            common/pulse/*/*.c) $(GEN_SOURCES)
 SERVICES := $(patsubst services/%/main.c,%,$(wildcard services/*/main.c))
 TOOLS    := $(patsubst tools/%/main.c,%,$(wildcard tools/pulse*/main.c))
 UNITS    := $(wildcard tests/unit/*_test.c tests/unit/*/*_test.c)
