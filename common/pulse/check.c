@@ -121,6 +121,56 @@ bool check_device(struct check *c, struct str field, struct str given,
     return true;
 }
 
+static size_t bound(size_t tenants, size_t stores)
+{
+    return tenants > 0 && tenants < stores ? tenants : stores;
+}
+
+bool check_name(struct check *c, struct str field, struct str name)
+{
+    return check_slice(c, field, name,
+                       bound(c->rules->name_max, CHECK_NAME_MAX));
+}
+
+bool check_label(struct check *c, const struct label *label)
+{
+    struct str field = STR("labels");
+
+    if (check_slice(c, field, label->name,
+                    bound(c->rules->label_name_max, CHECK_LABEL_NAME_MAX)) &&
+        check_slice(c, field, label->value,
+                    bound(c->rules->label_value_max, CHECK_LABEL_VALUE_MAX)))
+        return true;
+    c->fault.field = check_path(c, "labels", label->name);
+    return false;
+}
+
+static bool label_device(struct check *c, struct label *labels, size_t *count)
+{
+    struct str own = c->caller->device_id, id;
+
+    if (!own.p)
+        return true;
+    for (size_t i = 0; i < *count; i++)
+        if (str_is(labels[i].name, "device_id"))
+            return check_device(c, STR("labels.device_id"), labels[i].value,
+                                &id);
+    labels[(*count)++] = (struct label){STR("device_id"), own};
+    return true;
+}
+
+bool check_labels(struct check *c, struct label *labels, size_t *count)
+{
+    if (!label_device(c, labels, count))
+        return false;
+    if (*count > c->rules->labels_max)
+        return FAIL(c, FAULT_TOO_MANY_LABELS, STR("labels"),
+                    "has %zu labels, at most %zu allowed", *count,
+                    c->rules->labels_max);
+    return labels_sort(labels, *count) ||
+           FAIL(c, FAULT_DUPLICATE_KEY, STR("labels"), "names a label twice");
+}
+
 static bool tree_object(struct check *c, struct str field, yyjson_val *object)
 {
     size_t i, n;

@@ -6,6 +6,7 @@
 
 #include "common/json.h"
 #include "common/pulse/fault.h"
+#include "common/pulse/record.h"
 
 /* Bounds of texts in bytes; they are the store's too. */
 enum {
@@ -18,9 +19,12 @@ enum {
     CHECK_MESSAGE_MAX = 65536,
 };
 
+/* What the tenant's limits say of a record (limits.h makes them). */
 struct check_rules {
     int64_t past_us, future_us; /* the time window around received_at */
     size_t labels_max, fields_max;
+    /* In bytes; 0, or more than the store takes: the store's bound. */
+    size_t name_max, label_name_max, label_value_max;
 };
 
 /* Who sends: copied from the key, lives as long as the request. */
@@ -59,6 +63,15 @@ bool check_text_opt(struct check *c, struct str field, yyjson_val *v,
  * alias are the values of "time" and "timestamp": only one may be there. */
 bool check_time(struct check *c, struct str field, yyjson_val *v,
                 yyjson_val *alias, int64_t *us) MUST_USE;
+/* As check_slice, of the name of a metric or of a reading. */
+bool check_name(struct check *c, struct str field, struct str name) MUST_USE;
+/* Name and value; the fault's field is "labels.<name>". */
+bool check_label(struct check *c, const struct label *label) MUST_USE;
+/* All labels of a metric, each one good: a key bound to a device adds its
+ * label device_id (labels has room for one more) or refuses another's; not too
+ * many, none twice. Sorts them. Every protocol's metrics come by here. */
+bool check_labels(struct check *c, struct label *labels, size_t *count)
+    MUST_USE;
 /* The device a record speaks for: a key bound to a device fills in its own
  * and refuses another. given and *out: p == NULL where there is none. */
 bool check_device(struct check *c, struct str field, struct str given,
