@@ -22,6 +22,7 @@ make faults    servers and programs that die, hang and lie, for minutes;
 make check     compilers, analysers, linters, layers, sizes
 make bench     figures beside a limit program; not a test
 make bench-writer  the writer beside pre-encoded COPY; ROUNDS=5 ROWS=1000000
+make bench-ingest  the edge beside answering to nothing; ROUNDS=5 DURATION=4
 make bench-compression  bytes a sample takes compressed, by the shape of values
 make bench-rollups  CPU of rollups and back-fill per million rows
 make fuzz      each fuzz target for SECONDS=30

@@ -113,11 +113,15 @@ $(foreach d,$(AT_DB),$(eval $(call program,asan,$(d),$(d).c)))
 $(foreach f,$(FUZZERS),$(eval \
     $(call program,fuzz,bin/$(f),tests/fuzz/$(f).c tests/unit/record_oracle.c)))
 
-# Of make bench-writer: programs, and what they share.
-BENCHES := fill_topic limit_copy peer_insert
-BENCH_PARTS := tests/bench/tap.c tests/bench/series_book.c
+# Of make bench-writer and bench-ingest: programs, and what they share.
+BENCHES := fill_topic limit_copy peer_insert load limit_http
+BENCH_PARTS := tests/bench/tap.c tests/bench/series_book.c tests/bench/post.c \
+    tools/pulse-sim/tally.c
 $(foreach b,$(BENCHES),$(eval \
     $(call program,release,bench/$(b),tests/bench/$(b).c $(BENCH_PARTS))))
+# pulse-ingest that answers before Kafka does, to see what waiting costs.
+$(eval $(call program,release,bench/ingest_forget,tests/bench/forget_pending.c \
+    $(filter-out %/pending.c,$(wildcard services/ingest/*.c))))
 
 build: build-release build-asan
 clean:

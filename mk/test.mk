@@ -35,13 +35,19 @@ prop: $(PROP_PROGRAMS)
 	@PULSE_SEED=$(SEED) PULSE_COUNT=$(COUNT) tests/prop/run $(if $(ARGS),$(foreach \
 	    a,$(ARGS),$(filter %/$(a)_prop,$^)),$^)
 
-bench: build-release
+bench: build-release build/release/bench/limit_http
 	@PULSE_BIN=build/release/bin tests/bench/run $(ARGS)
 
 # The writer beside what PostgreSQL itself can take; docs/PERFORMANCE.md.
 bench-writer: build-release $(BENCHES:%=build/release/bench/%)
 	@ROUNDS=$(ROUNDS) ROWS=$(ROWS) SERIES=$(SERIES) \
 	    PULSE_BIN=build/release/bin tests/bench/run_writer $(ARGS)
+
+# The edge beside what answering alone costs; docs/PERFORMANCE.md.
+bench-ingest: build-release $(BENCHES:%=build/release/bench/%) \
+    build/release/bench/ingest_forget
+	@ROUNDS=$(ROUNDS) DURATION=$(DURATION) \
+	    PULSE_BIN=build/release/bin tests/bench/run_ingest $(ARGS)
 
 # What a sample takes compressed; the timescale edition.
 bench-compression:
@@ -58,4 +64,4 @@ fuzz: $(FUZZERS:%=build/fuzz/bin/%)
 	@tests/fuzz/run $(SECONDS) $^
 
 .PHONY: test unit prop db-test schema-docs e2e faults faults-short bench \
-    bench-writer bench-compression bench-rollups fuzz
+    bench-writer bench-ingest bench-compression bench-rollups fuzz

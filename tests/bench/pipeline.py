@@ -11,20 +11,13 @@ few messages, so that its series are known, as in a fleet that runs."""
 
 import argparse
 import json
-import os
-import shutil
 import subprocess
-import sys
-import tempfile
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
-from harness.kafka import Kafka
-from harness.postgres import Postgres
-from harness.process import ROOT
-from harness.stack import BIN, Stack
+from harness.stack import BIN
 from harness.wait import wait_until
+from rig import PROGRAMS, Rig, bench_folder, number, say, table
 from usage import Meter
 
 SERVICES = ("ingest", "writer", "evaluator", "collector", "api")
@@ -38,24 +31,11 @@ VISIBLE = """
     FROM store.telemetry WHERE device_id LIKE 'dev-%%' AND time >= %s"""
 
 
-def say(*words):
-    print("bench:", *words, file=sys.stderr, flush=True)
-
-
-class Bench(Stack):
+class Bench(Rig):
     """A stack that keeps its data on disk, as deployed."""
 
     def __init__(self, folder):
-        self.folder = folder
-        kafka = Kafka(folder / "kafka", folder / "kafka.log").start()
-        kafka.fresh_topics()
-        postgres = Postgres(folder / "pg", folder / "pg.log")
-        postgres.process.argv = postgres.process.argv[:3] + [
-            "-c", "track_commit_timestamp=on",
-            "-c", "timescaledb.max_background_workers=1"]
-        postgres.start()
-        super().__init__(kafka, postgres, postgres.create_database("bench"),
-                         folder)
+        super().__init__(folder)
         self.acme = self.key("acme")
         self.running = {}
 
@@ -77,11 +57,6 @@ class Bench(Stack):
             "SELECT coalesce(sum(next_off), 0) FROM store.consumer_offset"
             " WHERE topic = 'pulse.telemetry' AND consumer = 'pulse-writer'")
         return sum(self.kafka.ends("pulse.telemetry").values()) - int(done)
-
-    def down(self):
-        self.close()
-        self.kafka.process.kill()
-        self.postgres.stop()
 
 
 def sim(url, rate, seconds, *options):
@@ -132,7 +107,7 @@ def measure(bench, rate, seconds):
 
 def measure_limit(rate, seconds):
     say(f"limit: {rate} requests/s for {seconds} s")
-    limit = subprocess.Popen([ROOT / "build/release/bench/limit_http", "2"],
+    limit = subprocess.Popen([PROGRAMS / "limit_http", "2"],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                              text=True)
     port = int(limit.stdout.readline())
@@ -143,13 +118,6 @@ def measure_limit(rate, seconds):
     limit.stdin.close()
     limit.wait()
     return {"sent": sent, "use": use}
-
-
-def table(rows):
-    head, *rest = rows
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in rest]
-    return "\n".join(["| " + " | ".join(head) + " |",
-                      "|" + "---|" * len(head), *lines])
 
 
 def ms(value):
@@ -192,26 +160,23 @@ def report(results, limits, ledger):
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--duration", type=int,
-                         default=int(os.environ.get("DURATION", "60")),
+                         default=number("DURATION", 60),
                          help="seconds per rate")
     options.add_argument("--rates", default="2000,5000,10000")
     options = options.parse_args()
     rates = [int(r) for r in options.rates.split(",")]
-    base = "/var/lib/pulse" if os.access("/var/lib/pulse", os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="bench.", dir=base))
-    folder.chmod(0o755)
     limits = [measure_limit(r, max(options.duration // 4, 3)) for r in rates]
-    bench = Bench(folder)
-    try:
-        bench.up()
-        warm_up(bench)
-        results = [measure(bench, r, options.duration) for r in rates]
-        done = bench.run("ledger")
-        ledger = "balanced" if done.returncode == 0 else done.stdout
-    finally:
-        bench.down()
-    report(results, limits, ledger)
-    shutil.rmtree(folder)
+    with bench_folder() as folder:
+        bench = Bench(folder)
+        try:
+            bench.up()
+            warm_up(bench)
+            results = [measure(bench, r, options.duration) for r in rates]
+            done = bench.run("ledger")
+            ledger = "balanced" if done.returncode == 0 else done.stdout
+        finally:
+            bench.down()
+        report(results, limits, ledger)
 
 
 if __name__ == "__main__":

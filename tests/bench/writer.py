@@ -13,25 +13,17 @@ stored to be the rows sent, and `pulse ledger` to balance; otherwise the run
 ends with an error, without the figure."""
 
 import argparse
-import os
 import shutil
 import signal
 import statistics
 import subprocess
-import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
 
-from harness.kafka import Kafka
-from harness.postgres import Postgres
-from harness.process import ROOT
-from harness.stack import Stack
 from harness.wait import wait_until
+from rig import PROGRAMS, Rig, bench_folder, number, say, table
 from usage import Meter, rss_mb
 
-PROGRAMS = ROOT / "build/release/bench"
 TOPIC = {"metric": "pulse.metrics", "telemetry": "pulse.telemetry"}
 BATCH_ROWS = 50000  # PULSE_WRITER_BATCH_ROWS
 STEP_US = 10_000_000  # between two readings of a series
@@ -42,27 +34,12 @@ COMMITS = """
     ORDER BY 2"""
 
 
-def say(*words):
-    print("bench:", *words, file=sys.stderr, flush=True)
-
-
-class Bench(Stack):
-    """Kafka and PostgreSQL of its own, with their data on disk, fsync on."""
+class Bench(Rig):
+    """With memory for the tables, and no vacuum beside the run."""
 
     def __init__(self, folder):
-        self.folder = folder
-        kafka = Kafka(folder / "kafka", folder / "kafka.log").start()
-        kafka.fresh_topics()
-        postgres = Postgres(folder / "pg", folder / "pg.log")
-        options = {"track_commit_timestamp": "on", "shared_buffers": "2GB",
-                   "max_wal_size": "16GB", "autovacuum": "off",
-                   "timescaledb.max_background_workers": "1"}
-        postgres.process.argv = postgres.process.argv[:3] + [
-            word for name, value in options.items()
-            for word in ("-c", f"{name}={value}")]
-        postgres.start()
-        super().__init__(kafka, postgres, postgres.create_database("bench"),
-                         folder)
+        super().__init__(folder, shared_buffers="2GB", max_wal_size="16GB",
+                         autovacuum="off")
         self.db.execute("CREATE TABLE bench_offset (part int PRIMARY KEY,"
                         " next bigint)")
         self.db.execute("GRANT ALL ON bench_offset TO pulse_writer")
@@ -85,11 +62,6 @@ class Bench(Stack):
         self.writer = self.start("writer", PULSE_LOG_LEVEL="info",
                                  PULSE_WRITER_SESSION_TIMEOUT="5m",
                                  **settings)
-
-    def down(self):
-        self.close()
-        self.kafka.process.kill()
-        self.postgres.stop()
 
     # --- backlogs ------------------------------------------------------------
 
@@ -370,13 +342,6 @@ def figure_catch_up(bench, o):
 
 # --- report -------------------------------------------------------------------
 
-def table(rows):
-    head, *rest = rows
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in rest]
-    return "\n".join(["| " + " | ".join(head) + " |",
-                      "|" + "---|" * len(head), *lines])
-
-
 def contest(title, found):
     """Median, spread, ratio to the first, CPU per row."""
     first = next(iter(found.values()))
@@ -403,10 +368,6 @@ FIGURES = {
     "bytes": figure_bytes, "catch-up": figure_catch_up}
 
 
-def number(name, default):
-    return int(os.environ.get(name) or default)
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--rounds", type=int, default=number("ROUNDS", 5))
@@ -416,21 +377,18 @@ def main():
     p.add_argument("--only", default=",".join(FIGURES),
                    help="of " + ",".join(FIGURES))
     o = p.parse_args()
-    base = "/var/lib/pulse" if os.access("/var/lib/pulse", os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="bench.", dir=base))
-    folder.chmod(0o755)
-    bench = Bench(folder)
-    try:
-        bench.up(PULSE_WRITER_SERIES_CACHE=2000000)
-        bench.freeze()
-        for name in o.only.split(","):
-            done = FIGURES[name](bench, o)
-            print(contest(*done) if isinstance(done, tuple)
-                  else f"### {name}\n\n{done}", end="\n\n", flush=True)
-        bench.check_ledger()
-    finally:
-        bench.down()
-        shutil.rmtree(folder)
+    with bench_folder() as folder:
+        bench = Bench(folder)
+        try:
+            bench.up(PULSE_WRITER_SERIES_CACHE=2000000)
+            bench.freeze()
+            for name in o.only.split(","):
+                done = FIGURES[name](bench, o)
+                print(contest(*done) if isinstance(done, tuple)
+                      else f"### {name}\n\n{done}", end="\n\n", flush=True)
+            bench.check_ledger()
+        finally:
+            bench.down()
     print("Rows stored = rows sent in every run; the ledger balances.")
 
 
