@@ -13,9 +13,10 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 Q := $(if $(V),,@)
 
-PACKAGES := rdkafka avro-c libpq libcurl libmicrohttpd yyjson libxxhash \
+PACKAGES := rdkafka libpq libcurl libmicrohttpd yyjson libxxhash \
             libcrypto libprotobuf-c zlib libzstd snappy
 PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
+ORACLE_LIBS    := $(shell pkg-config --libs avro-c)
 PACKAGE_LIBS   := $(shell pkg-config --libs $(PACKAGES)) -lm -pthread
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wswitch-enum \
@@ -58,6 +59,9 @@ room = $(firstword $(wildcard services/$(1) tools/$(1)))
 unit_parts = $(filter-out %_test.c,$(wildcard $(dir $(1))*.c tests/unit/*.c)) \
     $(if $(filter-out tests/unit/,$(dir $(1))),$(filter-out %/main.c,$(wildcard \
     $(call room,$(patsubst tests/unit/%/,%,$(dir $(1))))/*.c)))
+
+# libavro, which only tests have: what our own codec must agree with.
+ORACLE := $(addprefix tests/unit/,record_oracle.c avro_codec.c avro_walk.c)
 
 # tests/prop/X is linked with the room's objects too, and with a PostgreSQL
 # that fails (tests/prop/X/faulty_pg.c) between them and common/pg.
@@ -106,12 +110,14 @@ endef
 $(foreach v,release asan fuzz,$(eval $(call variant,$(v))))
 
 $(foreach u,$(UNITS),$(eval $(call program,asan,$(patsubst \
-    tests/unit/%.c,tests/%,$(u)),$(u) $(call unit_parts,$(u)),-lcmocka)))
+    tests/unit/%.c,tests/%,$(u)),$(u) $(call unit_parts,$(u)),-lcmocka \
+    $(ORACLE_LIBS))))
 $(foreach p,$(PROPS),$(eval $(call program,asan,$(p:%.c=%),$(p) \
-    $(call prop_parts,$(p)),-lcmocka $(call prop_flags,$(p)))))
+    $(call prop_parts,$(p)) $(ORACLE),-lcmocka $(ORACLE_LIBS) \
+    $(call prop_flags,$(p)))))
 $(foreach d,$(AT_DB),$(eval $(call program,asan,$(d),$(d).c)))
 $(foreach f,$(FUZZERS),$(eval \
-    $(call program,fuzz,bin/$(f),tests/fuzz/$(f).c tests/unit/record_oracle.c)))
+    $(call program,fuzz,bin/$(f),tests/fuzz/$(f).c $(ORACLE),$(ORACLE_LIBS))))
 
 # Of make bench-writer and bench-ingest: programs, and what they share.
 BENCHES := fill_topic limit_copy peer_insert load limit_http

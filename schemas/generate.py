@@ -86,6 +86,8 @@ class Definition:
         with open(path, encoding="utf-8") as file:
             self.text = file.read()
         self.schema = json.loads(self.text)
+        self.namespace = self.schema.get("namespace", "")
+        self.c_name = f"{self.name}_{self.version}"
         self.canonical = canonical(self.schema)
         self.fingerprint = fingerprint(self.canonical)
 
@@ -142,16 +144,28 @@ extern const struct avro_def schema_defs[SCHEMA_COUNT];
 """
 
 
+def fields(definition):
+    lines = "".join(
+        f"    {{{json.dumps(f['name'])},\n"
+        f"     {json.dumps(canonical(f['type'], definition.namespace))}}},\n"
+        for f in definition.schema["fields"])
+    return (f"static const struct avro_field {definition.c_name}_fields[] = "
+            f"{{\n{lines}}};\n\n")
+
+
+def entry(d):
+    return (f'    {{"{d.name}", {d.version},\n{c_text(d.text)},\n'
+            f"     {json.dumps(d.canonical)},\n"
+            f"     UINT64_C(0x{d.fingerprint:016x}),\n"
+            f"     {d.c_name}_fields, {len(d.schema['fields'])}}},\n")
+
+
 def source(definitions):
-    entries = "".join(
-        f'    {{"{d.name}", {d.version},\n{c_text(d.text)},\n'
-        f"     {json.dumps(d.canonical)},\n"
-        f"     UINT64_C(0x{d.fingerprint:016x})}},\n"
-        for d in definitions)
     return ("/* Made by schemas/generate.py: do not edit. */\n"
             '#include "build/gen/schemas.h"\n\n'
+            + "".join(fields(d) for d in definitions) +
             "const struct avro_def schema_defs[SCHEMA_COUNT] = {\n"
-            f"{entries}}};\n")
+            + "".join(entry(d) for d in definitions) + "};\n")
 
 
 def write(path, text):

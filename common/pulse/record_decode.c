@@ -6,13 +6,6 @@
 
 #include "common/pulse/record_slot.h"
 
-void record_scratch_release(struct record_scratch *s)
-{
-    free(s->labels);
-    free(s->fields);
-    *s = (struct record_scratch){0};
-}
-
 static bool read_optional(struct avro_cursor *c, struct str *out)
 {
     int64_t branch;
@@ -86,15 +79,6 @@ static bool read_labels(struct avro_cursor *c, struct record_scratch *s,
 
 /* ---- a telemetry's metrics ---- */
 
-static struct field *field_add(struct record_scratch *s, size_t *count)
-{
-    if (*count == s->field_cap) {
-        s->field_cap = s->field_cap == 0 ? 16 : s->field_cap * 2;
-        s->fields = xreallocarray(s->fields, s->field_cap, sizeof *s->fields);
-    }
-    return &s->fields[(*count)++];
-}
-
 /* The union's branches are in the order of enum field_type. */
 static bool read_field(struct avro_cursor *c, struct field *f)
 {
@@ -116,49 +100,6 @@ static bool read_field(struct avro_cursor *c, struct field *f)
     return false;
 }
 
-static int by_field_name(const void *a, const void *b)
-{
-    const struct field *x = *(struct field *const *)a,
-                       *y = *(struct field *const *)b;
-    int c = str_cmp(x->name, y->name);
-    return c != 0 ? c : (x > y) - (x < y);
-}
-
-/* Of one name the first place counts, with the last value. */
-static size_t fields_merge(struct field *fields, size_t count, struct arena *a)
-{
-    struct field **order = arena_alloc(a, count * sizeof *order);
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        order[i] = &fields[i];
-    qsort(order, count, sizeof *order, by_field_name);
-    for (size_t i = 0, first = 0; i < count; i++) {
-        if (!str_eq(order[first]->name, order[i]->name))
-            first = i;
-        if (first == i)
-            continue;
-        struct str name = order[first]->name;
-        *order[first] = *order[i];
-        order[first]->name = name;
-        order[i]->name.p = NULL; /* gone */
-    }
-    for (size_t i = 0; i < count; i++)
-        if (fields[i].name.p != NULL)
-            fields[kept++] = fields[i];
-    return kept;
-}
-
-enum { FEW = 24 };
-
-static bool has_repeats(const struct field *fields, size_t count)
-{
-    for (size_t i = 1; i < count; i++)
-        for (size_t k = 0; k < i; k++)
-            if (str_eq(fields[i].name, fields[k].name))
-                return true;
-    return false;
-}
-
 static bool read_fields(struct avro_cursor *c, struct record_scratch *s,
                         struct arena *a, struct telemetry_record *t)
 {
@@ -173,8 +114,8 @@ static bool read_fields(struct avro_cursor *c, struct record_scratch *s,
         if (!avro_block_close(c, &b))
             return false;
     } while (b.count > 0);
-    if (count > FEW || has_repeats(s->fields, count))
-        count = fields_merge(s->fields, count, a);
+    if (fields_repeat(s, s->fields, count))
+        count = fields_merge(s, s->fields, count);
     size_t bytes = count * sizeof *s->fields;
     struct field *fields = arena_alloc(a, bytes);
     if (bytes > 0)

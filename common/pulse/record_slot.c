@@ -55,6 +55,24 @@ static const struct slot dead_letter_slots[] = {
     {"failed_at", SLOT_TIME, AT(dead_letter.failed_at_us)},
 };
 
+const char *const slot_types[] = {
+    [SLOT_ID] = "\"string\"",
+    [SLOT_TEXT] = "\"string\"",
+    [SLOT_OPTIONAL] = "[\"null\",\"string\"]",
+    [SLOT_BYTES] = "\"bytes\"",
+    [SLOT_JSON] = "\"string\"",
+    [SLOT_LONG] = "\"long\"",
+    [SLOT_TIME] = "\"long\"",
+    [SLOT_REAL] = "\"double\"",
+    [SLOT_KIND] = "{\"name\":\"pulse.EventKind\",\"type\":\"enum\","
+                  "\"symbols\":[\"log\",\"event\"]}",
+    [SLOT_LABELS] = "{\"type\":\"map\",\"values\":\"string\"}",
+    [SLOT_FIELDS] = "{\"type\":\"map\",\"values\":[\"double\",\"long\","
+                    "\"boolean\",\"string\"]}",
+    [SLOT_PART] = "[\"null\",\"int\"]",
+    [SLOT_OFFSET] = "[\"null\",\"long\"]",
+};
+
 #define SHAPE(name, slots) {name, slots, ARRAY_LEN(slots)}
 
 const struct record_shape record_shapes[RECORD_KINDS] = {

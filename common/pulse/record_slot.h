@@ -6,6 +6,7 @@
 #define COMMON_PULSE_RECORD_SLOT_H
 
 #include "common/avro_cursor.h"
+#include "common/buf.h"
 #include "common/pulse/record.h"
 
 enum slot_type {
@@ -30,6 +31,9 @@ struct slot {
     size_t at; /* in struct record; for the types that have no place of
                   their own 0 */
 };
+
+/* What a field of each type is in the schema: its parsing canonical form. */
+extern const char *const slot_types[SLOT_OFFSET + 1];
 
 enum { RECORD_KINDS = 4, SLOTS_MAX = 16 };
 
@@ -66,8 +70,20 @@ struct record_scratch {
     struct label *labels;
     struct field *fields;
     size_t label_cap, field_cap;
+    size_t *places; /* of a hash table of names */
+    size_t place_count;
+    uint64_t seed;
 };
 void record_scratch_release(struct record_scratch *s);
+/* One more in s->fields, behind the *count there are. */
+struct field *field_add(struct record_scratch *s, size_t *count);
+/* Does a name come twice? */
+bool fields_repeat(struct record_scratch *s, const struct field *fields,
+                   size_t count);
+/* Of one name the first place counts, with the last value. Returns how many
+ * there are then. */
+size_t fields_merge(struct record_scratch *s, struct field *fields,
+                    size_t count);
 
 /* Reads the fields, which come in the order of slots, into *r (of slots[0]'s
  * kind): texts stay where they are, lists are put into a. False: c->wrong. */
@@ -75,8 +91,13 @@ bool record_body_read(struct avro_cursor *c, const struct slot *const *slots,
                       size_t count, struct record_scratch *s, struct arena *a,
                       struct record *r) MUST_USE;
 
-/* What record_encode and record_decode refuse. texts: their UTF-8 too (bytes
- * that avro_check passed need it not again). ERR_INPUT. */
+/* Appends r's fields in the order of slots. A name that comes twice is written
+ * once, at its first place with its last value. r has passed record_check. */
+void record_body_write(const struct record *r, const struct slot *const *slots,
+                       size_t count, struct record_scratch *s, struct buf *out);
+
+/* What record_encode and record_decode refuse. texts: their UTF-8 too (what
+ * record_body_read read needs it not again). ERR_INPUT. */
 bool record_check(const struct record *r, bool texts, struct err *err) MUST_USE;
 
 #endif

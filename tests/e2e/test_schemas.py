@@ -12,7 +12,7 @@ from harness.process import ROOT
 
 SCHEMAS = sorted((ROOT / "schemas").glob("*.avsc"))
 ENTRY = re.compile(
-    r'\{"(\w+)", (\d+),\n(.*?),\n     UINT64_C\(0x([0-9a-f]{16})\)\}', re.DOTALL)
+    r'\{"(\w+)", (\d+),\n(.*?),\n     UINT64_C\(0x([0-9a-f]{16})\),', re.DOTALL)
 
 
 def generate(out, *files):

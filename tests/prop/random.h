@@ -4,6 +4,7 @@
 #ifndef TESTS_PROP_RANDOM_H
 #define TESTS_PROP_RANDOM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "build/gen/schemas.h"
-#include "common/avro.h"
+#include "tests/unit/avro_codec.h"
 
 /* Canonical forms and fingerprints of the specification's own tests
  * (share/test/data/schema-tests.txt of Apache Avro). */
@@ -215,8 +215,11 @@ static void test_unset_union_is_our_bug_not_a_message(void **state)
 static void test_broken_schema_is_refused(void **state)
 {
     struct err err = {0};
-    struct avro_def def = {"T", 1, "{\"type\":\"nonsense\"}", "\"null\"",
-                           0x63dd24e7cc258f8a};
+    struct avro_def def = {.name = "T",
+                           .version = 1,
+                           .json = "{\"type\":\"nonsense\"}",
+                           .canonical = "\"null\"",
+                           .fingerprint = 0x63dd24e7cc258f8a};
     (void)state;
     assert_null(avro_codec_new(&def, &err));
     assert_int_equal(err.kind, ERR_FATAL);

@@ -14,6 +14,7 @@
 
 struct fixture {
     struct record_codec *codec;
+    struct oracle *oracle;
     struct arena *arena;
 };
 
@@ -21,6 +22,7 @@ static int set_up(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof *f);
     f->codec = record_codec_new(NULL);
+    f->oracle = oracle_new();
     f->arena = arena_new(4096);
     *state = f;
     return f->codec == NULL;
@@ -30,6 +32,7 @@ static int tear_down(void **state)
 {
     struct fixture *f = *state;
     record_codec_free(f->codec);
+    oracle_free(f->oracle);
     arena_free(f->arena);
     free(f);
     return 0;
@@ -48,7 +51,8 @@ static void compare(struct fixture *f, struct str message)
 {
     char *bytes = xmalloc(message.n);
     memcpy(bytes, message.p, message.n);
-    oracle_compare(f->codec, (struct str){bytes, message.n}, f->arena);
+    oracle_compare(f->oracle, f->codec, (struct str){bytes, message.n},
+                   f->arena);
     arena_reset(f->arena);
     free(bytes);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* avro_walk.h - checks foreign Avro bytes against a schema, without allocating:
  * libavro's decoder believes every length and count it reads. */
-#ifndef COMMON_AVRO_WALK_H
-#define COMMON_AVRO_WALK_H
+#ifndef TESTS_AVRO_WALK_H
+#define TESTS_AVRO_WALK_H
 
 #include <avro.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "common/avro_walk.h"
+#include "tests/unit/avro_walk.h"
 
 #include <avro.h>
 
