@@ -5,6 +5,7 @@
 #define COMMON_HTTP_H
 
 #include "common/arena.h"
+#include "common/buf.h"
 #include "common/err.h"
 #include "common/metrics.h"
 #include "common/str.h"
@@ -19,13 +20,20 @@ typedef void http_handler(struct http_request *r, void *arg);
  * (http_reply and return false) or note something (http_set_data). */
 typedef bool http_gate(struct http_request *r, void *arg);
 
+/* Appends an error's body to out as the route's protocol has it and returns its
+ * content type (a constant; NULL: no body). Any thread. */
+typedef const char *http_error_fn(const struct http_request *r, int status,
+                                  const char *code, const char *message,
+                                  struct buf *out);
+
 struct http_route {
     const char *method; /* "POST" */
     const char *path;   /* "/api/v1/events", or "/api/metrics/{name}/latest" */
     http_handler *handle;
     http_gate *gate; /* may be NULL */
     void *arg;
-    size_t body_max; /* bytes; 0: no body accepted */
+    size_t body_max;      /* bytes; 0: no body accepted */
+    http_error_fn *error; /* NULL: the JSON of http_reply_error */
 };
 
 struct http_options {
@@ -81,8 +89,8 @@ void http_reply(struct http_request *r, int status, const char *content_type,
  * answers many requests at a time. */
 void http_hold(void);
 void http_release(struct http_server *s);
-/* {"error":{"code":…,"message":…,"doc":…}}; doc is the code's anchor in
- * docs/errors.md: HTTP_ERROR_DOC and the code. */
+/* {"error":{"code":…,"message":…,"doc":…}}, unless the route says otherwise;
+ * doc is the code's anchor in docs/errors.md: HTTP_ERROR_DOC and the code. */
 #define HTTP_ERROR_DOC "docs/errors.md#"
 void http_reply_error(struct http_request *r, int status, const char *code,
                       const char *message);

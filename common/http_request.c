@@ -123,8 +123,12 @@ void http_reply_error(struct http_request *r, int status, const char *code,
                       const char *message)
 {
     AUTO_RELEASE(buf) body = {0};
-    http_error_body(&body, code, message);
-    http_reply(r, status, "application/json", buf_str(&body));
+    const char *type = "application/json";
+    if (r->route != NULL && r->route->error != NULL)
+        type = r->route->error(r, status, code, message, &body);
+    else
+        http_error_body(&body, code, message);
+    http_reply(r, status, type, buf_str(&body));
 }
 
 /* --- the answer on its way ----------------------------------------------- */

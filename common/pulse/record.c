@@ -137,6 +137,17 @@ void record_key(const struct record *r, struct buf *out)
     }
 }
 
+enum topic record_topic(enum record_kind kind)
+{
+    static const enum topic topics[] = {
+        [RECORD_METRIC] = AT_METRICS,
+        [RECORD_TELEMETRY] = AT_TELEMETRY,
+        [RECORD_EVENT] = AT_EVENTS,
+        [RECORD_DEAD_LETTER] = AT_DEADLETTER,
+    };
+    return topics[kind];
+}
+
 struct str record_tenant(const struct record *r)
 {
     switch (r->kind) {

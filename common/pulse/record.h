@@ -7,6 +7,7 @@
 #include "common/arena.h"
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/pulse/topology.h"
 
 struct label {
     struct str name, value;
@@ -114,6 +115,7 @@ const struct label *metric_labels(const struct metric_record *m,
  * key, so a series lives in one partition. */
 void record_key(const struct record *r, struct buf *out);
 struct str record_tenant(const struct record *r); /* p == NULL: unknown */
+enum topic record_topic(enum record_kind kind);   /* the one that carries it */
 /* The sender's time; a dead letter's received_at. */
 int64_t *record_time(struct record *r);
 /* One JSON object, for people and tools (pulse tail): the schema's fields

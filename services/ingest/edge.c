@@ -6,20 +6,21 @@
 #include <stdlib.h>
 
 #include "common/http.h"
-#include "services/ingest/intake.h"
+#include "services/ingest/dialect.h"
 #include "services/ingest/letter.h"
 
 /* One kind as this edge serves it: the argument of its route. */
 struct endpoint {
     struct edge *edge;
     const struct endpoint_kind *kind;
+    const struct dialect *dialect;
     struct counter *accepted;
     struct counter *rejected[FAULT_COUNT];
 };
 
 struct edge {
-    struct endpoint endpoints[ENDPOINT_COUNT];
-    struct http_route routes[ENDPOINT_COUNT];
+    struct endpoint *endpoints; /* as endpoint_kinds */
+    struct http_route *routes;
     struct http_server *server;
     struct kafka_producer *producer;
     struct keys *keys;
@@ -53,22 +54,13 @@ static bool refuse_closed(struct http_request *r)
                           "This server is stopping; send again.");
 }
 
-static bool gate_media(struct http_request *r, const struct endpoint_kind *kind)
+static bool gate_coding(struct http_request *r)
 {
-    struct str type = http_content_type(r);
-    struct str encoding = http_header(r, "Content-Encoding");
+    struct str coding = http_header(r, "Content-Encoding");
 
-    if (encoding.n > 0 && !str_eq_nocase(encoding, STR("identity")))
-        return refuse(r, 415, "unsupported_encoding",
-                      "Send the body without Content-Encoding.");
-    if (type.n == 0 || str_eq_nocase(type, STR("application/json")) ||
-        (endpoint_lines(type) && (kind->forms & BODY_LINES)))
-        return true;
-    return refuse(r, 415, "unsupported_media_type",
-                  kind->forms & BODY_LINES
-                      ? "Send Content-Type: application/json, or "
-                        "application/x-ndjson for one record per line."
-                      : "Send Content-Type: application/json.");
+    return coding.n == 0 || str_eq_nocase(coding, STR("identity")) ||
+           refuse(r, 415, "unsupported_encoding",
+                  "Send the body without Content-Encoding.");
 }
 
 static bool gate_key(struct http_request *r, struct edge *e)
@@ -105,7 +97,8 @@ static bool edge_gate(struct http_request *r, void *arg)
 
     if (atomic_load(&e->closed))
         return refuse_closed(r);
-    return gate_key(r, e) && gate_media(r, endpoint->kind);
+    return gate_key(r, e) && gate_coding(r) &&
+           endpoint->dialect->media(r, endpoint->kind);
 }
 
 /* --- the request --------------------------------------------------------- */
@@ -119,16 +112,15 @@ static void rejects_count(const struct endpoint *endpoint,
 
 static void letters_add(struct edge *e, const struct intake *in)
 {
-    struct str type = http_content_type(in->request);
     struct letter_origin origin = {
         .caller = in->check.caller,
         .endpoint = str_of(in->kind->path),
-        .content_type = type.n > 0 ? type : STR("application/json"),
+        .content_type = in->type,
         .received_us = in->check.received_us,
     };
 
     letters_write(e->letters, &origin, &in->rejects, in->worker->codec,
-                  &in->worker->letters);
+                  &in->worker->parcels[AT_DEADLETTER]);
 }
 
 /* Hands one parcel to Kafka; returns how many records it did not take. */
@@ -147,9 +139,8 @@ static void intake_send(struct edge *e, const struct intake *in,
     struct worker *w = in->worker;
     struct pending *pending = NULL;
 
-    switch (pending_admit(e->pendings, in->request, answer,
-                          w->records.count + w->letters.count,
-                          w->records.bytes.n + w->letters.bytes.n, &pending)) {
+    switch (pending_admit(e->pendings, in->request, answer, worker_records(w),
+                          worker_bytes(w), &pending)) {
     case ADMISSION_CLOSED:
         refuse_closed(in->request);
         return;
@@ -160,8 +151,10 @@ static void intake_send(struct edge *e, const struct intake *in,
     case ADMITTED:
         break;
     }
-    size_t unsent = parcel_send(e, in->kind->topic, &w->records, pending);
-    unsent += parcel_send(e, AT_DEADLETTER, &w->letters, pending);
+    size_t unsent = 0;
+    for (int topic = 0; topic < TOPIC_COUNT; topic++)
+        unsent +=
+            parcel_send(e, (enum topic)topic, &w->parcels[topic], pending);
     pending_sent(pending, unsent);
 }
 
@@ -169,14 +162,15 @@ static void intake_finish(struct endpoint *endpoint, struct intake *in)
 {
     if (in->too_many) {
         char text[96];
-        snprintf(text, sizeof text, "%zu records in one request, at most %zu.",
-                 in->total, in->shared->records_max);
+        snprintf(text, sizeof text, "At most %zu records in one request.",
+                 in->shared->records_max);
         http_reply_error(in->request, 413, "too_many_records", text);
         return;
     }
     rejects_count(endpoint, &in->rejects);
     letters_add(endpoint->edge, in);
-    struct answer answer = intake_answer(in);
+    struct answer answer = endpoint->dialect->answer(in);
+    answer.accepted = in->records;
     answer.counter = endpoint->accepted;
     intake_send(endpoint->edge, in, &answer);
 }
@@ -223,7 +217,11 @@ static void edge_handle(struct http_request *r, void *arg)
                   .received_us = http_received_us(r)},
         .strict = is_strict(r),
     };
-    intake_read(&in, http_body(r), endpoint_lines(http_content_type(r)));
+    struct posted posted = {.text = http_body(r),
+                            .content_type = http_content_type(r)};
+    if (endpoint->dialect->parameters)
+        endpoint->dialect->parameters(r, &posted);
+    intake_read(&in, &posted);
     intake_finish(endpoint, &in);
 }
 
@@ -234,6 +232,7 @@ static void endpoint_init(struct endpoint *endpoint, struct edge *e,
 {
     endpoint->edge = e;
     endpoint->kind = kind;
+    endpoint->dialect = dialect_of(kind->protocol);
     endpoint->accepted =
         metrics_counter(m, "pulse_ingest_records_accepted_total",
                         "Records acknowledged by Kafka and so by us.",
@@ -251,7 +250,8 @@ static struct http_server *server_new(struct edge *e,
 {
     const struct ingest_settings *s = options->settings;
 
-    for (size_t i = 0; i < ENDPOINT_COUNT; i++)
+    e->routes = xcalloc(endpoint_count, sizeof *e->routes);
+    for (size_t i = 0; i < endpoint_count; i++)
         e->routes[i] = (struct http_route){
             .method = "POST",
             .path = endpoint_kinds[i].path,
@@ -259,6 +259,7 @@ static struct http_server *server_new(struct edge *e,
             .gate = edge_gate,
             .arg = &e->endpoints[i],
             .body_max = (size_t)s->body_bytes_max,
+            .error = e->endpoints[i].dialect->error,
         };
     return http_server_new(
         &(struct http_options){
@@ -270,7 +271,7 @@ static struct http_server *server_new(struct edge *e,
             .request_timeout_s = (int)(s->request_timeout_ms / 1000),
             .body_bytes_max = (size_t)s->bodies_bytes_max,
             .routes = e->routes,
-            .route_count = ENDPOINT_COUNT,
+            .route_count = endpoint_count,
             .metrics = options->metrics,
             .metrics_prefix = "pulse_ingest",
         },
@@ -296,7 +297,8 @@ struct edge *edge_new(const struct edge_options *options, struct err *err)
         .message_bytes_max = (size_t)record_limits.message_bytes_max,
         .stamps = &e->stamps,
     };
-    for (size_t i = 0; i < ENDPOINT_COUNT; i++)
+    e->endpoints = xcalloc(endpoint_count, sizeof *e->endpoints);
+    for (size_t i = 0; i < endpoint_count; i++)
         endpoint_init(&e->endpoints[i], e, &endpoint_kinds[i],
                       options->metrics);
     e->server = server_new(e, options, err);
@@ -309,6 +311,8 @@ void edge_free(struct edge *e)
         return;
     http_server_free(e->server);
     letters_free(e->letters);
+    free(e->routes);
+    free(e->endpoints);
     free(e);
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* intake.h - one request's body on its way to Kafka: read, judged record by
- * record, encoded; and the answer it gets once Kafka has it. */
+/* intake.h - one request's body on its way to Kafka: read, judged unit by
+ * unit, encoded. */
 #ifndef INGEST_INTAKE_H
 #define INGEST_INTAKE_H
 
+#include "common/http.h"
 #include "common/pulse/endpoint.h"
-#include "services/ingest/pending.h"
 #include "services/ingest/reject.h"
 #include "services/ingest/stamp.h"
 #include "services/ingest/worker.h"
@@ -24,17 +24,17 @@ struct intake {
     struct worker *worker; /* its parcels are filled */
     struct check check;
     struct rejects rejects;
-    size_t total;  /* records in the body */
-    bool strict;   /* one bad record: none is accepted */
-    bool too_many; /* nothing was read: 413 */
+    size_t units;    /* in the body, as far as it was read */
+    size_t records;  /* accepted; all in the parcels */
+    bool strict;     /* one bad unit: none is accepted */
+    bool too_many;   /* not read to the end: 413 */
+    struct str type; /* of what the rejects' letters keep */
 };
 
 /* Reads the whole body; request, kind, shared, worker, strict and check are
  * set by the caller. */
-void intake_read(struct intake *in, struct str body, bool lines);
+void intake_read(struct intake *in, const struct posted *posted);
 void intake_release(struct intake *in);
 DEFINE_AUTO_RELEASE(intake)
-/* To be given when all of it is acknowledged; in the request's arena. */
-struct answer intake_answer(const struct intake *in);
 
 #endif

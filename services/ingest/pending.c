@@ -149,7 +149,7 @@ static void pending_answer(struct http_request *r, enum kafka_verdict worst,
     case KAFKA_ACKED:
         if (answer->accepted > 0)
             counter_add(answer->counter, answer->accepted);
-        http_reply(r, answer->status, "application/json", answer->body);
+        http_reply(r, answer->status, answer->type, answer->body);
         return;
     case KAFKA_TOO_LARGE:
         http_reply_error(r, 413, "message_too_large",

@@ -25,8 +25,9 @@ size_t pendings_count(const struct pendings *p); /* unanswered requests */
 /* What the client gets once every record is acknowledged. */
 struct answer {
     int status;
-    struct str body; /* JSON; lives as long as the request */
-    size_t accepted; /* records, then added to counter */
+    const char *type; /* of the body, a constant; NULL: there is none */
+    struct str body;  /* lives as long as the request */
+    size_t accepted;  /* records, then added to counter */
     struct counter *counter;
 };
 

@@ -15,8 +15,8 @@ static void worker_free(void *arg)
     struct worker *w = arg;
 
     record_codec_free(w->codec);
-    parcel_release(&w->records);
-    parcel_release(&w->letters);
+    for (int i = 0; i < TOPIC_COUNT; i++)
+        parcel_release(&w->parcels[i]);
     arena_free(w->arena);
     buf_release(&w->text);
     free(w);
@@ -46,10 +46,28 @@ struct worker *worker_mine(void)
     struct worker *w = pthread_getspecific(mine);
     if (!w)
         return worker_new();
-    parcel_reset(&w->records);
-    parcel_reset(&w->letters);
+    for (int i = 0; i < TOPIC_COUNT; i++)
+        parcel_reset(&w->parcels[i]);
     arena_reset(w->arena);
     if (w->text.cap > TEXT_KEEP)
         buf_release(&w->text);
     return w;
+}
+
+size_t worker_records(const struct worker *w)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < TOPIC_COUNT; i++)
+        n += w->parcels[i].count;
+    return n;
+}
+
+size_t worker_bytes(const struct worker *w)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < TOPIC_COUNT; i++)
+        n += w->parcels[i].bytes.n;
+    return n;
 }

@@ -7,14 +7,16 @@
 
 struct worker {
     struct record_codec *codec;
-    struct parcel records; /* for the endpoint's topic */
-    struct parcel letters; /* for the dead letters' topic */
-    struct arena *arena;   /* of the request at hand, until it is sent */
+    struct parcel parcels[TOPIC_COUNT]; /* for each topic */
+    struct arena *arena; /* of the request at hand, until it is sent */
     struct buf text;
 };
 
 /* The calling thread's, made at first use, freed when the thread ends. Empty:
  * what the last request left is gone. */
 struct worker *worker_mine(void);
+/* What the parcels hold, all together. */
+size_t worker_records(const struct worker *w);
+size_t worker_bytes(const struct worker *w);
 
 #endif

@@ -216,7 +216,7 @@ def test_a_malformed_body_may_become_many_records(stack, keys, pulse,
     assert row_of(stack, ident)["payload"] == body
     done = edit(pulse, tmp_path, ident, json.dumps({"metrics": [
         {"name": "body", "value": 1}, {"name": "body"}]}))
-    assert "is refused: missing_field: record 2 of 2: value" in done.stdout
+    assert "is refused: missing_field: record 2: value" in done.stdout
     done = edit(pulse, tmp_path, ident, json.dumps({"metrics": [
         {"name": "body", "value": 1}, {"name": "body", "value": 2}]}))
     assert "sends 2 records to pulse.metrics" in done.stdout

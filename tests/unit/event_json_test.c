@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "common/pulse/event_json.h"
+#include "common/pulse/protocol/event_json.h"
 
 #include "tests/unit/judge.h"
 

@@ -56,9 +56,9 @@ static void keep(struct http_request *r, void *arg)
 static struct http_server *start(int per_address_max)
 {
     static const struct http_route routes[] = {
-        {"POST", "/block", block, NULL, NULL, 100},
-        {"POST", "/echo", echo, NULL, NULL, 100},
-        {"POST", "/keep", keep, NULL, NULL, 100},
+        {"POST", "/block", block, NULL, NULL, 100, NULL},
+        {"POST", "/echo", echo, NULL, NULL, 100, NULL},
+        {"POST", "/keep", keep, NULL, NULL, 100, NULL},
     };
     struct err err = {0};
     struct http_server *s = http_server_new(

@@ -108,10 +108,10 @@ static void echo(struct http_request *r, void *arg)
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/", echo, NULL, NULL, 0},
-    {"POST", "/echo", echo, NULL, NULL, 1000},
-    {"POST", "/later", answer_later, NULL, NULL, 1000},
-    {"POST", "/gated", echo, with_key, NULL, 1000},
+    {"GET", "/", echo, NULL, NULL, 0, NULL},
+    {"POST", "/echo", echo, NULL, NULL, 1000, NULL},
+    {"POST", "/later", answer_later, NULL, NULL, 1000, NULL},
+    {"POST", "/gated", echo, with_key, NULL, 1000, NULL},
 };
 
 static struct http_server *start(const char *prefix, int request_timeout_s,

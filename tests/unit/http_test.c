@@ -75,14 +75,14 @@ static void nothing(struct http_request *r, void *arg)
 }
 
 static const struct http_route routes[] = {
-    {"POST", "/echo", echo, NULL, NULL, BODY_MAX},
-    {"POST", "/gated", gated, with_key, NULL, BODY_MAX},
-    {"POST", "/nothing", nothing, NULL, NULL, 0},
-    {"GET", "/big", big, NULL, NULL, 0},
-    {"GET", "/", tell, NULL, "root", 0},
-    {"GET", "/items/{name}", tell, NULL, "item", 0},
-    {"DELETE", "/items/{name}", tell, NULL, "gone", 0},
-    {"GET", "/items/{name}/latest", tell, NULL, "latest", 0},
+    {"POST", "/echo", echo, NULL, NULL, BODY_MAX, NULL},
+    {"POST", "/gated", gated, with_key, NULL, BODY_MAX, NULL},
+    {"POST", "/nothing", nothing, NULL, NULL, 0, NULL},
+    {"GET", "/big", big, NULL, NULL, 0, NULL},
+    {"GET", "/", tell, NULL, "root", 0, NULL},
+    {"GET", "/items/{name}", tell, NULL, "item", 0, NULL},
+    {"DELETE", "/items/{name}", tell, NULL, "gone", 0, NULL},
+    {"GET", "/items/{name}/latest", tell, NULL, "latest", 0, NULL},
 };
 
 static struct http_server *start(const char *prefix, int request_timeout_s,

@@ -51,6 +51,14 @@ static inline void judge_free(struct judge *j)
 }
 DEFINE_AUTO(judge)
 
+static inline void judge_begin(struct judge *j)
+{
+    j->check = (struct check){.arena = j->arena,
+                              .rules = &j->rules,
+                              .caller = &j->caller,
+                              .received_us = NOW_US};
+}
+
 /* The code the record gets; "none" when it is good. */
 static inline const char *judge_code(struct judge *j, judge_parse *parse,
                                      struct str json, struct record *out)
@@ -60,10 +68,7 @@ static inline const char *judge_code(struct judge *j, judge_parse *parse,
 
     if (!doc)
         fail_msg("%.*s: %s", STR_ARG(json), err.text);
-    j->check = (struct check){.arena = j->arena,
-                              .rules = &j->rules,
-                              .caller = &j->caller,
-                              .received_us = NOW_US};
+    judge_begin(j);
     bool good = parse(&j->check, yyjson_doc_get_root(doc), out);
     assert_int_equal(good, j->check.fault.code == FAULT_NONE);
     return fault_name(j->check.fault.code);

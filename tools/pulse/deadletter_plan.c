@@ -45,13 +45,13 @@ static bool too_late(const struct planner *p, struct plan *plan,
     return true;
 }
 
-/* "labels.host: must be text"; of several records, which one. */
+/* "labels.host: must be text"; of several records, which one (from 1). */
 static bool refuse_fault(const struct planner *p, struct plan *plan,
-                         const struct body *body, const struct fault *f)
+                         size_t record, const struct fault *f)
 {
     AUTO_RELEASE(buf) where = {0};
-    if (body && body->count > 1)
-        buf_addf(&where, "record %zu of %zu: ", body->next, body->count);
+    if (record > 0)
+        buf_addf(&where, "record %zu: ", record);
     if (f->field.p)
         buf_addf(&where, "%.*s: ", STR_ARG(f->field));
     return refuse(p, plan, fault_name(f->code), "%s%.*s",
@@ -101,32 +101,57 @@ static void received_set(struct record *r, int64_t now_us)
         r->event.received_at_us = now_us;
 }
 
-static bool item_take(const struct planner *p, const struct deadletter *l,
-                      const struct endpoint_kind *kind, struct check *check,
-                      const struct body *body, const struct body_item *item,
-                      struct plan *plan)
+static struct str event_id(const struct planner *p, const struct deadletter *l,
+                           size_t record)
 {
-    struct record r;
-    check->fault = item->fault;
-    check->event_id = item->index == 0
-                          ? arena_printf(p->arena, "letter-%" PRId64, l->id)
-                          : arena_printf(p->arena, "letter-%" PRId64 "-%zu",
-                                         l->id, item->index);
-    if (!item->value || !kind->parse(check, item->value, &r))
-        return refuse_fault(p, plan, body, &check->fault);
-    if (*record_time(&r) == CHECK_NO_TIME)
-        *record_time(&r) = untimed(l, item->index);
-    received_set(&r, p->now_us);
-    return !too_late(p, plan, &r) && record_add(p, plan, &r);
+    if (record == 0)
+        return arena_printf(p->arena, "letter-%" PRId64, l->id);
+    return arena_printf(p->arena, "letter-%" PRId64 "-%zu", l->id, record);
 }
 
-/* One text or lines? An edited line may have become a text of several. */
-static bool is_lines(const struct planner *p, const struct deadletter *l,
-                     const struct endpoint_kind *kind)
+static bool unit_take(const struct planner *p, const struct deadletter *l,
+                      const struct body *body, struct unit *u,
+                      struct plan *plan)
 {
+    if (!u->good)
+        return refuse_fault(p, plan, body->records_max > 1 ? u->index + 1 : 0,
+                            &body->check->fault);
+    if (*record_time(&u->record) == CHECK_NO_TIME)
+        *record_time(&u->record) = untimed(l, plan->count);
+    received_set(&u->record, p->now_us);
+    plan->topic = str_of(topic_names[record_topic(u->record.kind)]);
+    return !too_late(p, plan, &u->record) && record_add(p, plan, &u->record);
+}
+
+/* What a letter may hold that its endpoint would not take: one record of
+ * several; instead of a line, an edited text of several lines. */
+static struct endpoint_kind kept_kind(const struct planner *p,
+                                      const struct deadletter *l,
+                                      const struct endpoint_kind *kind)
+{
+    struct endpoint_kind kept = *kind;
     struct err err = {0};
-    return endpoint_lines(l->content_type) && (kind->forms & BODY_LINES) &&
-           !json_parse(p->arena, l->payload, &err);
+    kept.forms |= JSON_ONE;
+    if (json_parse(p->arena, l->payload, &err))
+        kept.forms &= ~(unsigned)JSON_LINES;
+    return kept;
+}
+
+static bool records_take(const struct planner *p, const struct deadletter *l,
+                         struct body *body, struct plan *plan)
+{
+    struct unit u;
+    plan->records =
+        arena_zalloc(p->arena, body->records_max, sizeof *plan->records);
+    for (;;) {
+        body->check->event_id = event_id(p, l, plan->count);
+        if (!body_next(body, &u))
+            break;
+        if (!unit_take(p, l, body, &u, plan))
+            return false;
+    }
+    return plan->count > 0 ||
+           refuse(p, plan, "no_record", "it holds no record");
 }
 
 static bool ingest_plan(const struct planner *p, const struct deadletter *l,
@@ -141,24 +166,18 @@ static bool ingest_plan(const struct planner *p, const struct deadletter *l,
                           .caller = &caller,
                           .received_us = letter_received(l)};
     struct body body;
-    struct body_item item;
     if (!kind)
         return refuse(p, plan, "unknown_endpoint",
                       "\"%.*s\" is no endpoint of this version",
                       STR_ARG(l->endpoint));
     if (!l->tenant.p)
         return refuse(p, plan, "unknown_tenant", "it belongs to no tenant");
-    plan->topic = str_of(topic_names[kind->topic]);
-    if (!body_open(&body, p->arena, l->payload, is_lines(p, l, kind),
-                   kind->forms | BODY_ONE, &check.fault))
-        return refuse_fault(p, plan, NULL, &check.fault);
-    if (body.count == 0)
-        return refuse(p, plan, "no_record", "it holds no record");
-    plan->records = arena_zalloc(p->arena, body.count, sizeof *plan->records);
-    while (body_next(&body, &item))
-        if (!item_take(p, l, kind, &check, &body, &item, plan))
-            return false;
-    return true;
+    const struct endpoint_kind kept = kept_kind(p, l, kind);
+    const struct posted posted = {.text = l->payload,
+                                  .content_type = l->content_type};
+    if (!body_open(&body, &kept, &check, &posted))
+        return refuse_fault(p, plan, 0, &check.fault);
+    return records_take(p, l, &body, plan);
 }
 
 bool plan_kind(struct str topic, enum record_kind *kind)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* metric_json.h - {name, value, labels?, source?, timestamp?} to a metric
  * record. */
-#ifndef COMMON_PULSE_METRIC_JSON_H
-#define COMMON_PULSE_METRIC_JSON_H
+#ifndef COMMON_PULSE_PROTOCOL_METRIC_JSON_H
+#define COMMON_PULSE_PROTOCOL_METRIC_JSON_H
 
 #include "common/pulse/check.h"
 #include "common/pulse/record.h"

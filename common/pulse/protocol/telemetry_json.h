@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* telemetry_json.h - {device_id?, site_id?, msg_type?, seq?, time?, metrics:{}}
  * to a telemetry record. */
-#ifndef COMMON_PULSE_TELEMETRY_JSON_H
-#define COMMON_PULSE_TELEMETRY_JSON_H
+#ifndef COMMON_PULSE_PROTOCOL_TELEMETRY_JSON_H
+#define COMMON_PULSE_PROTOCOL_TELEMETRY_JSON_H
 
 #include "common/pulse/check.h"
 #include "common/pulse/record.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "common/pulse/metric_json.h"
+#include "common/pulse/protocol/metric_json.h"
 
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* event_json.h - {id?, kind?, level?, service?, message?, time?, …} to an event
  * record. */
-#ifndef COMMON_PULSE_EVENT_JSON_H
-#define COMMON_PULSE_EVENT_JSON_H
+#ifndef COMMON_PULSE_PROTOCOL_EVENT_JSON_H
+#define COMMON_PULSE_PROTOCOL_EVENT_JSON_H
 
 #include "common/pulse/check.h"
 #include "common/pulse/record.h"

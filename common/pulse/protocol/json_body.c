@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "common/pulse/body.h"
+#include "common/pulse/protocol/json_body.h"
 
 #include <assert.h>
 
@@ -41,7 +41,8 @@ static size_t lines_count(struct str text)
     return n;
 }
 
-static bool wrapped_open(struct body *b, yyjson_val *root, struct fault *fault)
+static bool wrapped_open(struct json_body *b, yyjson_val *root,
+                         struct fault *fault)
 {
     struct str key;
     yyjson_val *list = yyjson_obj_get(root, "metrics");
@@ -59,13 +60,14 @@ static bool wrapped_open(struct body *b, yyjson_val *root, struct fault *fault)
     return true;
 }
 
-static bool forms_fault(struct body *b, unsigned forms, struct fault *fault)
+static bool forms_fault(struct json_body *b, unsigned forms,
+                        struct fault *fault)
 {
     const char *wanted = "one JSON object";
 
-    if (forms & BODY_WRAPPED)
+    if (forms & JSON_WRAPPED)
         wanted = "{\"metrics\":[...]} or an array of objects";
-    else if (forms & BODY_ARRAY)
+    else if (forms & JSON_ARRAY)
         wanted = "a JSON object or an array of objects";
     return fault_set(fault, b->arena, FAULT_WRONG_TYPE, (struct str){0},
                      "the body must be %s", wanted);
@@ -74,16 +76,16 @@ static bool forms_fault(struct body *b, unsigned forms, struct fault *fault)
 /* Where one record may stand too, its own members tell. */
 static bool is_wrapped(yyjson_val *root, unsigned forms)
 {
-    return (forms & BODY_WRAPPED) &&
-           (!(forms & BODY_ONE) || yyjson_obj_get(root, "metrics"));
+    return (forms & JSON_WRAPPED) &&
+           (!(forms & JSON_ONE) || yyjson_obj_get(root, "metrics"));
 }
 
-bool body_open(struct body *b, struct arena *a, struct str text, bool lines,
-               unsigned forms, struct fault *fault)
+bool json_body_open(struct json_body *b, struct arena *a, struct str text,
+                    bool lines, unsigned forms, struct fault *fault)
 {
-    *b = (struct body){.arena = a, .text = text};
+    *b = (struct json_body){.arena = a, .text = text};
     if (lines) {
-        assert(forms & BODY_LINES);
+        assert(forms & JSON_LINES);
         b->lines = text;
         b->count = lines_count(text);
         return true;
@@ -91,24 +93,24 @@ bool body_open(struct body *b, struct arena *a, struct str text, bool lines,
     yyjson_val *root = text_parse(a, text, fault);
     if (!root)
         return false;
-    if (yyjson_is_arr(root) && (forms & BODY_ARRAY)) {
+    if (yyjson_is_arr(root) && (forms & JSON_ARRAY)) {
         b->count = yyjson_arr_size(root);
         return yyjson_arr_iter_init(root, &b->items);
     }
     if (yyjson_is_obj(root) && is_wrapped(root, forms))
         return wrapped_open(b, root, fault);
-    if (!yyjson_is_obj(root) || !(forms & BODY_ONE))
+    if (!yyjson_is_obj(root) || !(forms & JSON_ONE))
         return forms_fault(b, forms, fault);
     b->one = root;
     b->count = 1;
     return true;
 }
 
-bool body_next(struct body *b, struct body_item *item)
+bool json_body_next(struct json_body *b, struct json_item *item)
 {
     if (b->next == b->count)
         return false;
-    *item = (struct body_item){.index = b->next++};
+    *item = (struct json_item){.index = b->next++};
     if (b->one) {
         item->value = b->one;
         item->text = b->text;
@@ -122,7 +124,8 @@ bool body_next(struct body *b, struct body_item *item)
     return true;
 }
 
-struct str body_item_text(const struct body *b, const struct body_item *item)
+struct str json_item_text(const struct json_body *b,
+                          const struct json_item *item)
 {
     AUTO_RELEASE(buf) json = {0};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "common/pulse/telemetry_json.h"
+#include "common/pulse/protocol/telemetry_json.h"
 
 enum {
     DEVICE_ID,
