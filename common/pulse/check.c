@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/pulse/check.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "common/timestamp.h"
@@ -99,14 +100,33 @@ bool check_time(struct check *c, struct str field, yyjson_val *v,
         return FAIL(c, FAULT_INVALID_TIME, field,
                     "must be RFC 3339 with Z or offset, or an epoch number "
                     "(s, ms, us or ns)");
-    if (*us < c->received_us - c->rules->past_us)
+    return check_window(c, field, *us);
+}
+
+bool check_window(struct check *c, struct str field, int64_t us)
+{
+    if (us == CHECK_NO_TIME)
+        return true;
+    if (us < c->received_us - c->rules->past_us)
         return FAIL(c, FAULT_TIME_TOO_OLD, field,
                     "is more than %lld s before now",
                     (long long)(c->rules->past_us / 1000000));
-    if (*us > c->received_us + c->rules->future_us)
+    if (us > c->received_us + c->rules->future_us)
         return FAIL(c, FAULT_TIME_TOO_NEW, field, "is more than %lld s ahead",
                     (long long)(c->rules->future_us / 1000000));
     return true;
+}
+
+bool check_finite(struct check *c, struct str field, double value)
+{
+    return isfinite(value) ||
+           FAIL(c, FAULT_NOT_FINITE, field, "must be a finite number");
+}
+
+bool check_utf8(struct check *c, struct str field, struct str s)
+{
+    return str_utf8_valid(s) ||
+           FAIL(c, FAULT_INVALID_UTF8, field, "is not UTF-8");
 }
 
 bool check_device(struct check *c, struct str field, struct str given,

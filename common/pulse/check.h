@@ -63,6 +63,11 @@ bool check_text_opt(struct check *c, struct str field, yyjson_val *v,
  * alias are the values of "time" and "timestamp": only one may be there. */
 bool check_time(struct check *c, struct str field, yyjson_val *v,
                 yyjson_val *alias, int64_t *us) MUST_USE;
+/* A time, or CHECK_NO_TIME, within the window. */
+bool check_window(struct check *c, struct str field, int64_t us) MUST_USE;
+/* Neither NaN nor infinite. */
+bool check_finite(struct check *c, struct str field, double value) MUST_USE;
+bool check_utf8(struct check *c, struct str field, struct str s) MUST_USE;
 /* As check_slice, of the name of a metric or of a reading. */
 bool check_name(struct check *c, struct str field, struct str name) MUST_USE;
 /* Name and value; the fault's field is "labels.<name>". */

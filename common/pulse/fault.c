@@ -18,6 +18,7 @@ static const char *const names[FAULT_COUNT] = {
     [FAULT_TOO_MANY_LABELS] = "too_many_labels",
     [FAULT_TOO_MANY_FIELDS] = "too_many_fields",
     [FAULT_UNKNOWN_KIND] = "unknown_kind",
+    [FAULT_NOT_FINITE] = "not_finite",
     [FAULT_INVALID_TIME] = "invalid_time",
     [FAULT_TIME_TOO_OLD] = "time_too_old",
     [FAULT_TIME_TOO_NEW] = "time_too_new",

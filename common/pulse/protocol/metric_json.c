@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/pulse/protocol/metric_json.h"
 
-#include <stdlib.h>
+#include "common/pulse/protocol/metric_build.h"
 
 enum { NAME, VALUE, LABELS, SOURCE, TIMESTAMP, TIME, MEMBER_COUNT };
 
@@ -23,92 +23,70 @@ static bool value_take(struct check *c, yyjson_val *v, double *out)
     return true;
 }
 
-static bool label_take(struct check *c, yyjson_val *key, yyjson_val *value,
-                       struct label *label)
+static bool label_take(struct metric_build *b, yyjson_val *key,
+                       yyjson_val *value)
 {
-    label->name = json_str(key);
-    if (check_slice(c, STR("labels"), label->name, CHECK_LABEL_NAME_MAX) &&
-        check_text(c, STR("labels"), value, CHECK_LABEL_VALUE_MAX,
-                   &label->value))
-        return true;
-    c->fault.field = check_path(c, "labels", label->name);
+    struct check *c = b->check;
+    struct str name = json_str(key), text;
+
+    if (check_text(c, STR("labels"), value, CHECK_LABEL_VALUE_MAX, &text))
+        return metric_label(b, name, text);
+    c->fault.field = check_path(c, "labels", name);
     return false;
 }
 
-/* The value of label name; NULL where there is none. */
-static const struct label *label_find(const struct metric_record *m,
-                                      struct str name)
-{
-    for (size_t i = 0; i < m->label_count; i++)
-        if (str_eq(m->labels[i].name, name))
-            return &m->labels[i];
-    return NULL;
-}
-
-static bool labels_take(struct check *c, yyjson_val *v, struct label *labels,
-                        size_t *count)
+static bool labels_take(struct metric_build *b, yyjson_val *v)
 {
     size_t i, n;
     yyjson_val *key, *value;
 
     if (!v)
         return true;
-    if (!check_object(c, STR("labels"), v))
+    if (!check_object(b->check, STR("labels"), v))
         return false;
     yyjson_obj_foreach(v, i, n, key, value)
     {
-        if (!label_take(c, key, value, &labels[(*count)++]))
+        if (!label_take(b, key, value))
             return false;
     }
     return true;
 }
 
-/* The labels that do not stand in "labels": source and the key's device. */
-static bool labels_complete(struct check *c, struct metric_record *m,
-                            struct label *labels)
+static bool label_stands(const struct metric_build *b, struct str name)
 {
-    const struct label *device = label_find(m, STR("device_id"));
-    struct str id;
-
-    if (!check_device(c, STR("labels.device_id"),
-                      device ? device->value : (struct str){0}, &id))
-        return false;
-    if (id.p && !device)
-        labels[m->label_count++] = (struct label){STR("device_id"), id};
-    if (m->source.p && !label_find(m, STR("source"))) {
-        labels[m->label_count++] = (struct label){STR("source"), m->source};
-        m->source = (struct str){0}; /* says no more than the label */
-    }
-    if (m->label_count > c->rules->labels_max)
-        return fault_set(&c->fault, c->arena, FAULT_TOO_MANY_LABELS,
-                         STR("labels"), "has %zu labels, at most %zu allowed",
-                         m->label_count, c->rules->labels_max);
-    return labels_sort(labels, m->label_count) ||
-           fault_set(&c->fault, c->arena, FAULT_DUPLICATE_KEY, STR("labels"),
-                     "names a label twice");
+    for (size_t i = 0; i < b->count; i++)
+        if (str_eq(b->labels[i].name, name))
+            return true;
+    return false;
 }
 
 bool metric_json_parse(struct check *c, yyjson_val *v, struct record *out)
 {
     yyjson_val *found[MEMBER_COUNT];
+    struct metric_build b;
+    struct str name, source;
+    double value = 0;
+    int64_t time_us;
 
-    *out = (struct record){.kind = RECORD_METRIC};
-    struct metric_record *m = &out->metric;
-    m->tenant_id = c->caller->tenant_id;
-    m->received_at_us = c->received_us;
     if (!check_object(c, (struct str){0}, v))
         return false;
     check_members(v, members, MEMBER_COUNT, found);
-    if (!check_text(c, STR("name"), found[NAME], CHECK_NAME_MAX, &m->name) ||
-        !value_take(c, found[VALUE], &m->value) ||
+    if (!check_text(c, STR("name"), found[NAME], CHECK_NAME_MAX, &name) ||
+        !value_take(c, found[VALUE], &value) ||
         !check_text_opt(c, STR("source"), found[SOURCE], CHECK_LABEL_VALUE_MAX,
-                        &m->source) ||
+                        &source) ||
         !check_time(c, STR("timestamp"), found[TIMESTAMP], found[TIME],
-                    &m->time_us))
+                    &time_us))
         return false;
-    size_t given = found[LABELS] ? yyjson_get_len(found[LABELS]) : 0;
-    struct label *labels = arena_alloc(c->arena, (given + 2) * sizeof *labels);
-    m->labels = labels;
-    return labels_take(c, found[LABELS], labels, &m->label_count) &&
-           labels_complete(c, m, labels);
+    metric_begin(&b, c, yyjson_get_len(found[LABELS]) + 1);
+    b.utf8 = true; /* the JSON reader saw to it */
+    if (!labels_take(&b, found[LABELS]))
+        return false;
+    bool as_label = source.p && !label_stands(&b, STR("source"));
+    if ((as_label && !metric_label(&b, STR("source"), source)) ||
+        !metric_finish(&b, name, value, time_us, out))
+        return false;
+    if (!as_label) /* says more than the label, or nothing */
+        out->metric.source = source;
+    return true;
 }
