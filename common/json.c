@@ -9,7 +9,7 @@
 
 #include "common/timestamp.h"
 
-enum { DEPTH_MAX = 64 };
+enum { DEPTH_MAX = 64, FEW = 16 };
 
 /* yyjson allocates one pool for values and copies the text once. */
 static void *arena_malloc(void *ctx, size_t n)
@@ -76,8 +76,23 @@ static int key_order(const void *a, const void *b)
     return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
+/* Most objects have few members; each with each is then faster than sorting,
+ * for lengths mostly differ. */
+static bool find_twin_of_few(const struct str *keys, size_t n, struct str *key)
+{
+    for (size_t i = 1; i < n; i++)
+        for (size_t k = 0; k < i; k++)
+            if (str_eq(keys[i], keys[k])) {
+                *key = keys[i];
+                return true;
+            }
+    return false;
+}
+
 static bool find_twin(struct str *keys, size_t n, struct str *key)
 {
+    if (n <= FEW)
+        return find_twin_of_few(keys, n, key);
     qsort(keys, n, sizeof *keys, key_order);
     for (size_t i = 1; i < n; i++)
         if (str_eq(keys[i - 1], keys[i])) {

@@ -127,6 +127,15 @@ static void duplicate_keys(void **state)
         if (twice)
             assert_true(str_is(key, cases[i].key));
     }
+    for (int n = 2; n <= 20; n++) { /* both ways of looking */
+        AUTO_RELEASE(buf) some = {0};
+        buf_add_text(&some, "{\"k0\":0");
+        for (int i = 1; i < n; i++)
+            buf_addf(&some, ",\"k%d\":0", i);
+        buf_add_text(&some, ",\"k0\":0}");
+        assert_true(json_duplicate(root_of(some.p), &key));
+        assert_true(str_is(key, "k0"));
+    }
     AUTO_RELEASE(buf) many = {0};
     buf_add_text(&many, "{\"k500\":0");
     for (int i = 0; i < 1000; i++)
