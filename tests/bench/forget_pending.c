@@ -106,7 +106,7 @@ void pending_sent(struct pending *p, size_t unsent)
     const struct answer *a = &p->answer;
 
     counter_add(a->counter, a->accepted);
-    http_reply(p->request, a->status, "application/json", a->body);
+    http_reply(p->request, a->status, a->type, a->body);
     pending_drop(p, unsent + 1);
     atomic_fetch_sub(&all->senders, 1);
 }
