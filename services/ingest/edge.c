@@ -175,11 +175,15 @@ static void intake_finish(struct endpoint *endpoint, struct intake *in)
     intake_send(endpoint->edge, in, &answer);
 }
 
-static bool is_strict(struct http_request *r)
+/* False: the parameter says neither yes nor no; the reply is given. */
+static bool strict_read(struct http_request *r, bool *strict)
 {
     struct str value = http_query(r, "strict");
 
-    return str_is(value, "1") || str_is(value, "true");
+    *strict = str_is(value, "1") || str_is(value, "true");
+    return *strict || value.p == NULL || str_is(value, "0") ||
+           str_is(value, "false") ||
+           refuse(r, 400, "invalid_parameter", "strict is 1 or 0.");
 }
 
 /* The edge's own window, but never what the store would not take. */
@@ -203,6 +207,9 @@ static void edge_handle(struct http_request *r, void *arg)
                            "Kafka is not reachable; send again later.");
         return;
     }
+    bool strict;
+    if (!strict_read(r, &strict))
+        return;
     struct worker *w = worker_mine();
     const struct check_rules rules = rules_now(e);
     AUTO_RELEASE(intake)
@@ -215,7 +222,7 @@ static void edge_handle(struct http_request *r, void *arg)
                   .rules = &rules,
                   .caller = http_data(r),
                   .received_us = http_received_us(r)},
-        .strict = is_strict(r),
+        .strict = strict,
     };
     struct posted posted = {.text = http_body(r),
                             .content_type = http_content_type(r)};
