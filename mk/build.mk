@@ -87,6 +87,9 @@ build/$(1)/obj/%.o: %.c build/$(1)/flags | $(GEN_HEADERS)
 	$(Q)ccache $(CC_$(1)) $(LANGUAGE) $(WARNINGS) $(CFLAGS_$(1)) \
 	    $(PACKAGE_CFLAGS) -MMD -MP -c -o $$@ $$<
 
+# Not ours to tidy.
+build/$(1)/obj/build/gen/%.pb-c.o: WARNINGS := -w
+
 # Its time changes when the compiler or its flags do.
 build/$(1)/flags: FORCE
 	@mkdir -p $$(@D)
