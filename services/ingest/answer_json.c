@@ -63,6 +63,7 @@ static struct answer json_answer(const struct intake *in)
 
 const struct dialect json_dialect = {
     .protocol = &json_protocol,
+    .codings = CODINGS_USUAL,
     .media = json_media,
     .answer = json_answer,
 };

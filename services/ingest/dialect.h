@@ -5,10 +5,12 @@
 #define INGEST_DIALECT_H
 
 #include "services/ingest/intake.h"
+#include "services/ingest/packed.h"
 #include "services/ingest/pending.h"
 
 struct dialect {
     const struct protocol *protocol;
+    unsigned codings; /* that bodies may have: mask of CODING_BITs */
     /* Headers only. False: refused (415), the reply is given. */
     bool (*media)(struct http_request *r, const struct endpoint_kind *kind);
     /* What the URL says of the body; NULL: nothing. */

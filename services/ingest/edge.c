@@ -54,15 +54,6 @@ static bool refuse_closed(struct http_request *r)
                           "This server is stopping; send again.");
 }
 
-static bool gate_coding(struct http_request *r)
-{
-    struct str coding = http_header(r, "Content-Encoding");
-
-    return coding.n == 0 || str_eq_nocase(coding, STR("identity")) ||
-           refuse(r, 415, "unsupported_encoding",
-                  "Send the body without Content-Encoding.");
-}
-
 static bool gate_key(struct http_request *r, struct edge *e)
 {
     struct arena *a = http_arena(r);
@@ -97,7 +88,7 @@ static bool edge_gate(struct http_request *r, void *arg)
 
     if (atomic_load(&e->closed))
         return refuse_closed(r);
-    return gate_key(r, e) && gate_coding(r) &&
+    return gate_key(r, e) && packed_gate(r, endpoint->dialect->codings) &&
            endpoint->dialect->media(r, endpoint->kind);
 }
 
@@ -158,15 +149,25 @@ static void intake_send(struct edge *e, const struct intake *in,
     pending_sent(pending, unsent);
 }
 
+/* False: the body goes beyond a limit as a whole; the reply is given. */
+static bool intake_fits(const struct intake *in)
+{
+    char text[96];
+
+    if (in->too_large) {
+        snprintf(text, sizeof text, "At most %zu bytes in one body unpacked.",
+                 in->shared->packed.bytes_max);
+        return refuse(in->request, 413, "body_too_large", text);
+    }
+    snprintf(text, sizeof text, "At most %zu records in one request.",
+             in->shared->records_max);
+    return !in->too_many || refuse(in->request, 413, "too_many_records", text);
+}
+
 static void intake_finish(struct endpoint *endpoint, struct intake *in)
 {
-    if (in->too_many) {
-        char text[96];
-        snprintf(text, sizeof text, "At most %zu records in one request.",
-                 in->shared->records_max);
-        http_reply_error(in->request, 413, "too_many_records", text);
+    if (!intake_fits(in))
         return;
-    }
     rejects_count(endpoint, &in->rejects);
     letters_add(endpoint->edge, in);
     struct answer answer = endpoint->dialect->answer(in);
@@ -224,8 +225,7 @@ static void edge_handle(struct http_request *r, void *arg)
                   .received_us = http_received_us(r)},
         .strict = strict,
     };
-    struct posted posted = {.text = http_body(r),
-                            .content_type = http_content_type(r)};
+    struct posted posted = {.content_type = http_content_type(r)};
     if (endpoint->dialect->parameters)
         endpoint->dialect->parameters(r, &posted);
     intake_read(&in, &posted);
@@ -304,6 +304,8 @@ struct edge *edge_new(const struct edge_options *options, struct err *err)
         .message_bytes_max = (size_t)record_limits.message_bytes_max,
         .stamps = &e->stamps,
     };
+    packed_init(&e->shared.packed, (size_t)s->unpacked_bytes_max,
+                options->metrics);
     e->endpoints = xcalloc(endpoint_count, sizeof *e->endpoints);
     for (size_t i = 0; i < endpoint_count; i++)
         endpoint_init(&e->endpoints[i], e, &endpoint_kinds[i],

@@ -54,12 +54,36 @@ static void units_take(struct intake *in, struct body *body)
     }
 }
 
-void intake_read(struct intake *in, const struct posted *posted)
+/* Takes the content coding off. */
+static bool text_open(struct intake *in, struct str *text)
+{
+    struct worker *w = in->worker;
+    struct err err = {0};
+
+    switch (packed_open(&in->shared->packed, in->request, w->unpacker,
+                        &w->unpacked, text, &err)) {
+    case UNPACKED:
+        return true;
+    case UNPACK_TOO_LARGE:
+        in->too_large = true;
+        return false;
+    case UNPACK_BROKEN:
+        break;
+    }
+    return fault_set(&in->check.fault, in->check.arena,
+                     FAULT_MALFORMED_ENCODING, STR("body"), "%s", err.text);
+}
+
+void intake_read(struct intake *in, struct posted *posted)
 {
     struct body body;
 
     in->type = posted->content_type;
-    if (!body_open(&body, in->kind, &in->check, posted)) {
+    bool open = text_open(in, &posted->text) &&
+                body_open(&body, in->kind, &in->check, posted);
+    if (in->too_large)
+        return;
+    if (!open) {
         in->units = 1; /* the body as a whole */
         intake_reject(in, &(struct unit){0}, posted->text);
         return;

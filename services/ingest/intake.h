@@ -6,6 +6,7 @@
 
 #include "common/http.h"
 #include "common/pulse/endpoint.h"
+#include "services/ingest/packed.h"
 #include "services/ingest/reject.h"
 #include "services/ingest/stamp.h"
 #include "services/ingest/worker.h"
@@ -15,6 +16,7 @@ struct intake_shared {
     struct check_rules rules;
     size_t records_max, message_bytes_max;
     struct stamp_clock *stamps;
+    struct packed packed;
 };
 
 struct intake {
@@ -28,12 +30,13 @@ struct intake {
     size_t records;  /* accepted; all in the parcels */
     bool strict;     /* one bad unit: none is accepted */
     bool too_many;   /* not read to the end: 413 */
+    bool too_large;  /* unpacked; not read: 413 */
     struct str type; /* of what the rejects' letters keep */
 };
 
-/* Reads the whole body; request, kind, shared, worker, strict and check are
- * set by the caller. */
-void intake_read(struct intake *in, const struct posted *posted);
+/* Unpacks and reads the whole body; request, kind, shared, worker, strict and
+ * check are set by the caller, and all of posted but its text. */
+void intake_read(struct intake *in, struct posted *posted);
 void intake_release(struct intake *in);
 DEFINE_AUTO_RELEASE(intake)
 

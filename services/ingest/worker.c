@@ -5,7 +5,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { ARENA_BLOCK = 64 * 1024, TEXT_KEEP = 64 * 1024 };
+enum {
+    ARENA_BLOCK = 64 * 1024,
+    TEXT_KEEP = 64 * 1024,
+    UNPACKED_KEEP = 1 << 20,
+};
 
 static pthread_key_t mine;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -19,6 +23,8 @@ static void worker_free(void *arg)
         parcel_release(&w->parcels[i]);
     arena_free(w->arena);
     buf_release(&w->text);
+    unpacker_free(w->unpacker);
+    buf_release(&w->unpacked);
     free(w);
 }
 
@@ -36,6 +42,7 @@ static struct worker *worker_new(void)
     w->codec = record_codec_new(NULL);
     assert(w->codec); /* the schemas are built in and were tried by a test */
     w->arena = arena_new(ARENA_BLOCK);
+    w->unpacker = unpacker_new();
     pthread_setspecific(mine, w);
     return w;
 }
@@ -51,6 +58,8 @@ struct worker *worker_mine(void)
     arena_reset(w->arena);
     if (w->text.cap > TEXT_KEEP)
         buf_release(&w->text);
+    if (w->unpacked.cap > UNPACKED_KEEP)
+        buf_release(&w->unpacked);
     return w;
 }
 

@@ -3,6 +3,7 @@
 #ifndef INGEST_WORKER_H
 #define INGEST_WORKER_H
 
+#include "common/unpack.h"
 #include "services/ingest/parcel.h"
 
 struct worker {
@@ -10,6 +11,8 @@ struct worker {
     struct parcel parcels[TOPIC_COUNT]; /* for each topic */
     struct arena *arena; /* of the request at hand, until it is sent */
     struct buf text;
+    struct unpacker *unpacker;
+    struct buf unpacked; /* the request's body, where it came packed */
 };
 
 /* The calling thread's, made at first use, freed when the thread ends. Empty:
