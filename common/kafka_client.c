@@ -104,16 +104,28 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, const char *brokers,
     return rk;
 }
 
-int kafka_wake_fd(rd_kafka_queue_t *queue)
+static const uint64_t wake_one = 1;
+
+int kafka_wake_new(void)
 {
-    static const uint64_t one = 1;
     /* Non-blocking: librdkafka writes to it under a lock. */
     int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     assert(fd >= 0);
-    rd_kafka_queue_io_event_enable(queue, fd, &one, sizeof one);
+    return fd;
+}
+
+void kafka_wake_on(rd_kafka_queue_t *queue, int fd)
+{
+    rd_kafka_queue_io_event_enable(queue, fd, &wake_one, sizeof wake_one);
     /* What is there already would not wake anybody. */
-    ssize_t written = write(fd, &one, sizeof one);
-    assert(written == sizeof one);
+    ssize_t written = write(fd, &wake_one, sizeof wake_one);
+    assert(written == sizeof wake_one);
+}
+
+int kafka_wake_fd(rd_kafka_queue_t *queue)
+{
+    int fd = kafka_wake_new();
+    kafka_wake_on(queue, fd);
     return fd;
 }
 

@@ -27,6 +27,9 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, const char *brokers,
 /* A non-blocking eventfd that turns readable when the queue gets its first
  * event; the caller closes it after the queue is gone. */
 int kafka_wake_fd(rd_kafka_queue_t *queue) MUST_USE;
+/* The same in two steps, for an eventfd of several queues, one by one. */
+int kafka_wake_new(void) MUST_USE;
+void kafka_wake_on(rd_kafka_queue_t *queue, int fd);
 void kafka_wake_drain(int fd);
 
 /* ERR_RETRY "what: librdkafka's words"; ERR_FATAL for a fatal error. */
@@ -39,7 +42,10 @@ struct kafka_probe;
 struct kafka_probe *kafka_probe_new(rd_kafka_t *rk, size_t topics) MUST_USE;
 /* Before the handle goes; waits at most a second for the last answer. */
 void kafka_probe_free(struct kafka_probe *p);
-bool kafka_probe_up(const struct kafka_probe *p); /* any thread */
+/* RD_KAFKA_RESP_ERR_NO_ERROR: a broker answers and all topics are there; else
+ * what is wrong. Any thread. */
+rd_kafka_resp_err_t kafka_probe_state(const struct kafka_probe *p);
+bool kafka_probe_up(const struct kafka_probe *p); /* nothing is wrong */
 /* All brokers are known to be gone: not up until one answers again. */
 void kafka_probe_down(struct kafka_probe *p);
 

@@ -16,31 +16,33 @@ struct kafka_probe {
     pthread_mutex_t lock;
     pthread_cond_t stopped;
     bool stop;
-    atomic_bool up;
+    _Atomic rd_kafka_resp_err_t state;
 };
 
-static bool all_known(const struct rd_kafka_metadata *m, size_t topics)
+static rd_kafka_resp_err_t judge(const struct rd_kafka_metadata *m,
+                                 size_t topics)
 {
     size_t known = 0;
     for (int i = 0; i < m->topic_cnt; i++) {
-        if (m->topics[i].err == RD_KAFKA_RESP_ERR_NO_ERROR &&
-            m->topics[i].partition_cnt > 0) {
-            known++;
+        if (m->topics[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return m->topics[i].err;
         }
+        known += m->topics[i].partition_cnt > 0;
     }
-    return known >= topics;
+    return known >= topics ? RD_KAFKA_RESP_ERR_NO_ERROR
+                           : RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
 }
 
-static bool ask(struct kafka_probe *p)
+static rd_kafka_resp_err_t ask(struct kafka_probe *p)
 {
     const struct rd_kafka_metadata *m = NULL;
-    if (rd_kafka_metadata(p->rk, 0, NULL, &m, ASK_MS) !=
-        RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return false;
+    rd_kafka_resp_err_t err = rd_kafka_metadata(p->rk, 0, NULL, &m, ASK_MS);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return err;
     }
-    bool known = all_known(m, p->topics);
+    err = p->topics > 0 ? judge(m, p->topics) : RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_metadata_destroy(m);
-    return known;
+    return err;
 }
 
 /* True: time to end. */
@@ -66,11 +68,12 @@ static bool pause_ms(struct kafka_probe *p, int64_t ms)
 static void *run(void *arg)
 {
     struct kafka_probe *p = arg;
-    bool up;
+    rd_kafka_resp_err_t state;
     do {
-        up = ask(p);
-        atomic_store(&p->up, up);
-    } while (!pause_ms(p, up ? UP_EVERY_MS : DOWN_EVERY_MS));
+        state = ask(p);
+        atomic_store(&p->state, state);
+    } while (!pause_ms(p, state == RD_KAFKA_RESP_ERR_NO_ERROR ? UP_EVERY_MS
+                                                              : DOWN_EVERY_MS));
     return NULL;
 }
 
@@ -80,6 +83,7 @@ struct kafka_probe *kafka_probe_new(rd_kafka_t *rk, size_t topics)
     pthread_condattr_t monotonic;
     p->rk = rk;
     p->topics = topics;
+    p->state = RD_KAFKA_RESP_ERR__WAIT_CACHE; /* not asked yet */
     pthread_mutex_init(&p->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -105,12 +109,17 @@ void kafka_probe_free(struct kafka_probe *p)
     free(p);
 }
 
+rd_kafka_resp_err_t kafka_probe_state(const struct kafka_probe *p)
+{
+    return atomic_load(&p->state);
+}
+
 bool kafka_probe_up(const struct kafka_probe *p)
 {
-    return atomic_load(&p->up);
+    return kafka_probe_state(p) == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 void kafka_probe_down(struct kafka_probe *p)
 {
-    atomic_store(&p->up, false);
+    atomic_store(&p->state, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN);
 }

@@ -1,80 +1,165 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * librdkafka's producer cannot be mended after a fatal error, only replaced.
+ * So a kafka_producer is a shell around the link in use. The thread that
+ * serves owns all links and is the only one to replace the one in use; every
+ * other thread holds the lock while it uses it. A link that was replaced is
+ * served until its last report, and then destroyed by a thread of its own,
+ * since that waits for librdkafka's threads.
+ */
 #include "common/kafka_producer.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/kafka_client.h"
-#include "common/log.h"
+#include "common/kafka_link.h"
 
-enum { CHUNK = 128, FREE_WAIT_MS = 5000 };
-
-struct kafka_producer {
-    rd_kafka_t *rk;
-    rd_kafka_queue_t *queue;
-    int fd;
-    struct kafka_probe *probe;
-    rd_kafka_topic_t **topics;
-    size_t topic_count;
-    kafka_report_fn *report;
-    void *arg;
-    atomic_size_t pending;
+enum {
+    FREE_WAIT_MS = 5000,
+    PURGE_EVERY_US = 200000,
+    /* librdkafka looks for messages out of time once a second. */
+    LATE_MS = 2000,
 };
 
-static rd_kafka_t *client_of(const struct kafka_producer_options *o,
-                             struct err *err)
+struct old_link {
+    struct old_link *next;
+    struct kafka_link *link;
+    int64_t purge_us;   /* when to purge its queue again: retries come back */
+    int64_t give_up_us; /* what is in flight then is so for ever */
+    bool buried;
+    pthread_t thread; /* if buried */
+    atomic_bool gone;
+};
+
+struct kafka_producer {
+    struct kafka_producer_options with; /* brokers and client_id are ours */
+    int fd;
+    pthread_rwlock_t lock;
+    struct kafka_link *now;
+    struct old_link *olds;
+};
+
+/* --- verdicts ------------------------------------------------------------ */
+
+enum kafka_verdict kafka_verdict_worse(enum kafka_verdict a,
+                                       enum kafka_verdict b)
 {
-    const struct kafka_setting settings[] = {
-        {"enable.idempotence", "true", 0}, /* implies acks=all */
-        {"linger.ms", NULL, o->linger_ms},
-        {"compression.type", "lz4", 0},
-        {"message.timeout.ms", NULL, o->message_timeout_ms},
-        {"queue.buffering.max.messages", NULL, o->queue_messages},
-        {"queue.buffering.max.kbytes", NULL, o->queue_bytes / 1024},
-        {"message.max.bytes", NULL, o->message_bytes_max},
-        {"partitioner", "murmur2_random", 0}, /* as the Java clients do */
-        {"allow.auto.create.topics", "false", 0},
+    static const int ranks[KAFKA_VERDICTS] = {
+        [KAFKA_ACKED] = 0,   [KAFKA_TOO_LARGE] = 1, [KAFKA_REFUSED] = 2,
+        [KAFKA_UNKNOWN] = 3, [KAFKA_NO_TOPIC] = 4,  [KAFKA_FORBIDDEN] = 5,
     };
-    return kafka_client_new(RD_KAFKA_PRODUCER, o->brokers, o->client_id,
-                            RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR, settings,
-                            ARRAY_LEN(settings), err);
+    return ranks[a] < ranks[b] ? b : a;
+}
+
+const char *kafka_verdict_name(enum kafka_verdict v)
+{
+    static const char *const names[KAFKA_VERDICTS] = {
+        [KAFKA_ACKED] = "acked",       [KAFKA_UNKNOWN] = "unknown",
+        [KAFKA_REFUSED] = "refused",   [KAFKA_TOO_LARGE] = "too_large",
+        [KAFKA_NO_TOPIC] = "no_topic", [KAFKA_FORBIDDEN] = "forbidden",
+    };
+    return names[v];
+}
+
+/* --- life ---------------------------------------------------------------- */
+
+/* A replacement must not wait for a gap between senders. */
+static void lock_init(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t writer_first;
+    pthread_rwlockattr_init(&writer_first);
+    pthread_rwlockattr_setkind_np(&writer_first,
+                                  PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(lock, &writer_first);
+    pthread_rwlockattr_destroy(&writer_first);
 }
 
 struct kafka_producer *kafka_producer_new(
     const struct kafka_producer_options *options, struct err *err)
 {
-    rd_kafka_t *rk = client_of(options, err);
-    if (rk == NULL) {
-        return NULL;
+    AUTO(kafka_producer) p = xcalloc(1, sizeof *p);
+    p->with = *options;
+    p->with.brokers = xstrdup(options->brokers);
+    p->with.client_id = xstrdup(options->client_id);
+    p->fd = kafka_wake_new();
+    lock_init(&p->lock);
+    p->now = kafka_link_new(&p->with, p->fd, err);
+    return p->now != NULL ? MOVE(p) : NULL;
+}
+
+static void *old_destroy(void *arg)
+{
+    struct old_link *o = arg;
+    kafka_link_free(o->link);
+    atomic_store(&o->gone, true);
+    return NULL;
+}
+
+/* False: it is no more. */
+static bool old_serve(struct old_link *o, int64_t now_us)
+{
+    if (o->buried && !atomic_load(&o->gone)) {
+        return true;
     }
-    struct kafka_producer *p = xcalloc(1, sizeof *p);
-    p->rk = rk;
-    p->queue = rd_kafka_queue_get_main(rk);
-    p->fd = kafka_wake_fd(p->queue);
-    p->report = options->report;
-    p->arg = options->arg;
-    p->topic_count = options->topic_count;
-    p->topics = xcalloc(p->topic_count + 1, sizeof *p->topics);
-    for (size_t i = 0; i < p->topic_count; i++) {
-        p->topics[i] = rd_kafka_topic_new(rk, options->topics[i], NULL);
-        assert(p->topics[i] != NULL); /* the name is ours */
+    if (o->buried) {
+        pthread_join(o->thread, NULL);
+        free(o);
+        return false;
     }
-    p->probe = kafka_probe_new(rk, p->topic_count);
-    return p;
+    if (now_us >= o->purge_us) {
+        kafka_link_purge(o->link, now_us >= o->give_up_us);
+        o->purge_us = now_us + PURGE_EVERY_US;
+    }
+    kafka_link_serve(o->link);
+    if (kafka_link_pending(o->link) == 0) {
+        o->buried = pthread_create(&o->thread, NULL, old_destroy, o) == 0;
+    }
+    return true;
+}
+
+static void olds_serve(struct kafka_producer *p)
+{
+    for (struct old_link **at = &p->olds; *at != NULL;) {
+        struct old_link *next = (*at)->next;
+        if (old_serve(*at, clock_mono_us())) {
+            at = &(*at)->next;
+        } else {
+            *at = next;
+        }
+    }
 }
 
 /* Reports what is left: purged from the queue, or abandoned in flight. */
 static void give_up(struct kafka_producer *p)
 {
     int64_t until = clock_mono_us() + FREE_WAIT_MS * INT64_C(1000);
-    rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    for (struct old_link *o = p->olds; o != NULL; o = o->next) {
+        o->purge_us = o->give_up_us = 0;
+    }
+    kafka_link_purge(p->now, true);
     kafka_producer_serve(p);
     while (kafka_producer_pending(p) > 0 && clock_mono_us() < until) {
         usleep(1000);
         kafka_producer_serve(p);
+    }
+}
+
+static void olds_free(struct kafka_producer *p)
+{
+    while (p->olds != NULL) {
+        struct old_link *o = p->olds;
+        p->olds = o->next;
+        if (o->buried) {
+            pthread_join(o->thread, NULL);
+        } else {
+            kafka_link_free(o->link);
+        }
+        free(o);
     }
 }
 
@@ -83,143 +168,88 @@ void kafka_producer_free(struct kafka_producer *p)
     if (p == NULL) {
         return;
     }
-    give_up(p);
-    kafka_probe_free(p->probe);
-    for (size_t i = 0; i < p->topic_count; i++) {
-        rd_kafka_topic_destroy(p->topics[i]);
+    if (p->now != NULL) {
+        give_up(p);
     }
-    rd_kafka_queue_destroy(p->queue);
-    rd_kafka_destroy(p->rk);
+    olds_free(p);
+    kafka_link_free(p->now);
+    pthread_rwlock_destroy(&p->lock);
     close(p->fd);
-    free(p->topics);
+    free((void *)(uintptr_t)p->with.brokers);
+    free((void *)(uintptr_t)p->with.client_id);
     free(p);
 }
+
+bool kafka_producer_rebuild(struct kafka_producer *p, struct err *err)
+{
+    struct kafka_link *made = kafka_link_new(&p->with, p->fd, err);
+    if (made == NULL) {
+        return false;
+    }
+    struct old_link *old = xcalloc(1, sizeof *old);
+    old->link = p->now;
+    old->give_up_us = clock_mono_us() +
+                      (p->with.message_timeout_ms + LATE_MS) * INT64_C(1000);
+    pthread_rwlock_wrlock(&p->lock);
+    p->now = made;
+    pthread_rwlock_unlock(&p->lock);
+    old->next = p->olds;
+    p->olds = old;
+    olds_serve(p);
+    return true;
+}
+
+/* --- use ----------------------------------------------------------------- */
 
 int kafka_producer_fd(const struct kafka_producer *p)
 {
     return p->fd;
 }
 
-static enum kafka_verdict verdict_of(const rd_kafka_message_t *m)
-{
-    switch ((int)m->err) {
-    case RD_KAFKA_RESP_ERR_NO_ERROR:
-        return KAFKA_ACKED;
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-        return KAFKA_TOO_LARGE;
-    default:
-        return rd_kafka_message_status(m) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED
-                   ? KAFKA_REFUSED
-                   : KAFKA_UNKNOWN;
-    }
-}
-
-static void serve_reports(struct kafka_producer *p, rd_kafka_event_t *event)
-{
-    const rd_kafka_message_t *m;
-    while ((m = rd_kafka_event_message_next(event)) != NULL) {
-        enum kafka_verdict verdict = verdict_of(m);
-        if (verdict != KAFKA_ACKED) {
-            log_warn("kafka_not_delivered",
-                     LOG_S("topic", rd_kafka_topic_name(m->rkt)),
-                     LOG_S("err", rd_kafka_err2name(m->err)));
-        }
-        p->report(p->arg, m->_private, verdict);
-        atomic_fetch_sub(&p->pending, 1);
-    }
-}
-
-static void serve_error(struct kafka_producer *p, rd_kafka_event_t *event)
-{
-    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        kafka_probe_down(p->probe);
-    }
-    log_warn("kafka_producer_fault", LOG_S("err", rd_kafka_err2name(code)),
-             LOG_S("text", rd_kafka_event_error_string(event)));
-}
-
 void kafka_producer_serve(struct kafka_producer *p)
 {
-    rd_kafka_event_t *event;
     kafka_wake_drain(p->fd);
-    while ((event = rd_kafka_queue_poll(p->queue, 0)) != NULL) {
-        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR) {
-            serve_reports(p, event);
-        } else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
-            serve_error(p, event);
-        }
-        rd_kafka_event_destroy(event);
-    }
-}
-
-/* At most CHUNK records, so that the array stands on the stack. */
-static size_t send_chunk(struct kafka_producer *p, rd_kafka_topic_t *topic,
-                         struct kafka_record *records, size_t count)
-{
-    rd_kafka_message_t messages[CHUNK]; /* set as far as used: 9 KB */
-    for (size_t i = 0; i < count; i++) {
-        const struct kafka_record *r = &records[i];
-        messages[i] = (rd_kafka_message_t){
-            .payload = (void *)(uintptr_t)r->payload.p,
-            .len = r->payload.n,
-            .key = r->key.n > 0 ? (void *)(uintptr_t)r->key.p : NULL,
-            .key_len = r->key.n,
-            ._private = r->tag,
-        };
-    }
-    /* Counted before: a report may come before the call is back. */
-    atomic_fetch_add(&p->pending, count);
-    int sent =
-        rd_kafka_produce_batch(topic, RD_KAFKA_PARTITION_UA,
-                               RD_KAFKA_MSG_F_COPY, messages, (int)count);
-    for (size_t i = 0; i < count; i++) {
-        records[i].queued = messages[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
-        records[i].too_large =
-            messages[i].err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-    }
-    atomic_fetch_sub(&p->pending, count - (size_t)sent);
-    return (size_t)sent;
+    kafka_link_serve(p->now);
+    olds_serve(p);
 }
 
 size_t kafka_producer_send(struct kafka_producer *p, size_t topic,
                            struct kafka_record *records, size_t count)
 {
-    size_t sent = 0;
-    assert(topic < p->topic_count);
-    for (size_t i = 0; i < count; i += CHUNK) {
-        size_t n = count - i < CHUNK ? count - i : CHUNK;
-        sent += send_chunk(p, p->topics[topic], records + i, n);
-    }
+    pthread_rwlock_rdlock(&p->lock);
+    size_t sent = kafka_link_send(p->now, topic, records, count);
+    pthread_rwlock_unlock(&p->lock);
     return sent;
 }
 
 size_t kafka_producer_pending(const struct kafka_producer *p)
 {
-    return atomic_load(&p->pending);
+    size_t pending = kafka_link_pending(p->now);
+    for (const struct old_link *o = p->olds; o != NULL; o = o->next) {
+        pending += o->buried ? 0 : kafka_link_pending(o->link);
+    }
+    return pending;
 }
 
 void kafka_producer_hurry(struct kafka_producer *p)
 {
-    /* Broker threads do not linger while a flush is on. It waits 1 ms, so
-     * that they see it; the reports come by kafka_producer_serve. */
-    (void)rd_kafka_flush(p->rk, 1);
+    pthread_rwlock_rdlock(&p->lock);
+    kafka_link_hurry(p->now);
+    pthread_rwlock_unlock(&p->lock);
 }
 
-bool kafka_producer_up(const struct kafka_producer *p)
+enum kafka_verdict kafka_producer_outlook(struct kafka_producer *p)
 {
-    return kafka_probe_up(p->probe);
+    pthread_rwlock_rdlock(&p->lock);
+    enum kafka_verdict outlook = kafka_link_outlook(p->now);
+    pthread_rwlock_unlock(&p->lock);
+    return outlook;
 }
 
-bool kafka_producer_broken(const struct kafka_producer *p, struct err *err)
+bool kafka_producer_broken(struct kafka_producer *p, struct err *err)
 {
-    char text[256];
-    rd_kafka_resp_err_t code = rd_kafka_fatal_error(p->rk, text, sizeof text);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return false;
-    }
-    err_set(err, ERR_FATAL, "Kafka producer gave up: %s: %s",
-            rd_kafka_err2name(code), text);
-    return true;
+    pthread_rwlock_rdlock(&p->lock);
+    bool broken = kafka_link_broken(p->now, err);
+    pthread_rwlock_unlock(&p->lock);
+    return broken;
 }

@@ -9,12 +9,22 @@
 
 struct kafka_producer;
 
+/* What became of a record. */
 enum kafka_verdict {
     KAFKA_ACKED,     /* all in-sync replicas have it */
     KAFKA_UNKNOWN,   /* no answer in time: may or may not be stored */
     KAFKA_REFUSED,   /* not stored; a later try may work */
     KAFKA_TOO_LARGE, /* not stored, will never be */
+    KAFKA_NO_TOPIC,  /* not stored: its topic does not exist */
+    KAFKA_FORBIDDEN, /* not stored: we may not write there */
 };
+enum { KAFKA_VERDICTS = KAFKA_FORBIDDEN + 1 }; /* how many */
+
+/* The one of two that says more of what to do with a request that holds
+ * both: sending it again comes before giving it up. */
+enum kafka_verdict kafka_verdict_worse(enum kafka_verdict a,
+                                       enum kafka_verdict b);
+const char *kafka_verdict_name(enum kafka_verdict v); /* "too_large" */
 
 /* One report for each record sent, in the thread that serves. */
 typedef void kafka_report_fn(void *arg, void *tag, enum kafka_verdict verdict);
@@ -39,7 +49,7 @@ struct kafka_record {
     void *tag;          /* comes back in the report */
     /* Set by kafka_producer_send: */
     bool queued;
-    bool too_large; /* not queued, and never will be */
+    enum kafka_verdict refusal; /* why it was not queued */
 };
 
 /* Does not wait for a broker. NULL and *err (ERR_FATAL) on a bad option. */
@@ -50,7 +60,7 @@ struct kafka_producer *kafka_producer_new(
 void kafka_producer_free(struct kafka_producer *p);
 DEFINE_AUTO(kafka_producer)
 
-/* Readable when kafka_producer_serve has work. */
+/* Readable when kafka_producer_serve has work; never changes. */
 int kafka_producer_fd(const struct kafka_producer *p);
 /* Delivers every report there is; one thread. */
 void kafka_producer_serve(struct kafka_producer *p);
@@ -58,12 +68,21 @@ void kafka_producer_serve(struct kafka_producer *p);
  * no report and were not sent. */
 size_t kafka_producer_send(struct kafka_producer *p, size_t topic,
                            struct kafka_record *records, size_t count);
-size_t kafka_producer_pending(const struct kafka_producer *p); /* unreported */
+/* Unreported records; for the thread that serves. */
+size_t kafka_producer_pending(const struct kafka_producer *p);
 /* Send what lingers (waits 1 ms); the caller serves until pending is 0. */
 void kafka_producer_hurry(struct kafka_producer *p);
-/* A broker is connected and every topic is known. Any thread. */
-bool kafka_producer_up(const struct kafka_producer *p);
-/* The idempotent producer gave up for good: true, and *err (ERR_FATAL). */
-bool kafka_producer_broken(const struct kafka_producer *p, struct err *err);
+/* What a record sent now has to expect; KAFKA_ACKED: a broker is connected
+ * and every topic is known. Any thread. */
+enum kafka_verdict kafka_producer_outlook(struct kafka_producer *p);
+/* librdkafka's idempotent producer gave up for good: true, and *err
+ * (ERR_FATAL) says why; nothing is queued any more until a rebuild. Any
+ * thread. */
+bool kafka_producer_broken(struct kafka_producer *p, struct err *err);
+/* Starts anew with the same options; the thread that serves. Does not wait:
+ * what is in flight keeps its deadline and its report, what is queued is
+ * refused. Serve every second or so until pending is 0. False and *err: all
+ * is as before. */
+bool kafka_producer_rebuild(struct kafka_producer *p, struct err *err) MUST_USE;
 
 #endif

@@ -28,7 +28,8 @@ struct edge {
     struct letters *letters;
     struct stamp_clock stamps;
     struct intake_shared shared;
-    _Atomic bool refusing, closed;
+    _Atomic enum kafka_verdict refusing; /* KAFKA_ACKED: it is not */
+    _Atomic bool closed;
 };
 
 /* --- the gate: headers only ---------------------------------------------- */
@@ -114,14 +115,11 @@ static void letters_add(struct edge *e, const struct intake *in)
                   &in->worker->parcels[AT_DEADLETTER]);
 }
 
-/* Hands one parcel to Kafka; returns how many records it did not take. */
-static size_t parcel_send(struct edge *e, enum topic topic, struct parcel *p,
-                          struct pending *tag)
+static void parcel_send(struct edge *e, enum topic topic, struct parcel *p,
+                        struct pending *tag)
 {
-    if (p->count == 0)
-        return 0;
-    return p->count - kafka_producer_send(e->producer, topic,
-                                          parcel_seal(p, tag), p->count);
+    if (p->count > 0)
+        pending_send(tag, e->producer, topic, parcel_seal(p, tag), p->count);
 }
 
 static void intake_send(struct edge *e, const struct intake *in,
@@ -142,11 +140,9 @@ static void intake_send(struct edge *e, const struct intake *in,
     case ADMITTED:
         break;
     }
-    size_t unsent = 0;
     for (int topic = 0; topic < TOPIC_COUNT; topic++)
-        unsent +=
-            parcel_send(e, (enum topic)topic, &w->parcels[topic], pending);
-    pending_sent(pending, unsent);
+        parcel_send(e, (enum topic)topic, &w->parcels[topic], pending);
+    pending_sent(pending);
 }
 
 /* False: the body goes beyond a limit as a whole; the reply is given. */
@@ -202,10 +198,10 @@ static void edge_handle(struct http_request *r, void *arg)
 {
     struct endpoint *endpoint = arg;
     struct edge *e = endpoint->edge;
+    enum kafka_verdict refusing = atomic_load(&e->refusing);
 
-    if (atomic_load(&e->refusing)) {
-        answer_unavailable(r, "kafka_unavailable",
-                           "Kafka is not reachable; send again later.");
+    if (refusing != KAFKA_ACKED) {
+        answer_kafka(r, refusing, "nothing was stored, send again later.");
         return;
     }
     bool strict;
@@ -332,9 +328,9 @@ void edge_serve_reports(struct edge *e)
     http_release(e->server);
 }
 
-void edge_refuse(struct edge *e, bool refusing)
+void edge_refuse(struct edge *e, enum kafka_verdict why)
 {
-    atomic_store(&e->refusing, refusing);
+    atomic_store(&e->refusing, why);
 }
 
 void edge_close(struct edge *e)

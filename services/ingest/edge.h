@@ -28,8 +28,9 @@ void edge_free(struct edge *e);
 DEFINE_AUTO(edge)
 /* Serves the delivery reports there are: many answers, few wake-ups. */
 void edge_serve_reports(struct edge *e);
-/* Kafka has been away long enough to refuse at once; any thread. */
-void edge_refuse(struct edge *e, bool refuse);
+/* Refuse at once, since records have that to expect; KAFKA_ACKED: do not. Any
+ * thread. */
+void edge_refuse(struct edge *e, enum kafka_verdict why);
 /* No new connections, new requests get 503, nothing is sent any more. */
 void edge_close(struct edge *e);
 

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -19,7 +20,7 @@ struct pendings {
     _Atomic int64_t records, bytes, requests;
     _Atomic bool closed;
     _Atomic int senders; /* threads between admit and sent */
-    struct counter *refused;
+    struct counter *refused, *failed[KAFKA_VERDICTS];
     struct histogram *ack_seconds;
 };
 
@@ -29,7 +30,7 @@ struct pending {
     struct answer answer;
     int64_t records, bytes, since_us;
     _Atomic size_t remaining;
-    _Atomic int worst; /* enum kafka_verdict, by its rank */
+    _Atomic int worst; /* enum kafka_verdict */
 };
 
 static double records_now(void *arg)
@@ -66,6 +67,11 @@ struct pendings *pendings_new(const struct pendings_options *options)
     p->refused = metrics_counter(
         m, "pulse_ingest_budget_refused_total",
         "Requests refused because too much was in flight.", NULL);
+    for (int v = KAFKA_ACKED + 1; v < KAFKA_VERDICTS; v++)
+        p->failed[v] = metrics_counter(
+            m, "pulse_ingest_records_failed_total",
+            "Records Kafka did not acknowledge, by what is known of them.",
+            "verdict", kafka_verdict_name((enum kafka_verdict)v), NULL);
     p->ack_seconds = metrics_histogram(
         m, "pulse_ingest_ack_seconds",
         "From sending a request's records to Kafka to the last "
@@ -142,6 +148,28 @@ void answer_unavailable(struct http_request *r, const char *code,
     http_reply_error(r, 503, code, message);
 }
 
+void answer_kafka(struct http_request *r, enum kafka_verdict why,
+                  const char *then)
+{
+    static const struct {
+        const char *code, *text;
+    } words[KAFKA_VERDICTS] = {
+        [KAFKA_UNKNOWN] = {"kafka_unavailable",
+                           "Kafka did not acknowledge every record in time"},
+        [KAFKA_REFUSED] = {"kafka_unavailable",
+                           "Kafka is not reachable, or refuses records"},
+        [KAFKA_NO_TOPIC] = {"topic_missing",
+                            "A topic of Pulse does not exist in Kafka"},
+        [KAFKA_FORBIDDEN] = {"kafka_not_authorised",
+                             "Kafka does not let this server write"},
+    };
+    char text[256];
+
+    assert(words[why].code);
+    snprintf(text, sizeof text, "%s; %s", words[why].text, then);
+    answer_unavailable(r, words[why].code, text);
+}
+
 static void pending_answer(struct http_request *r, enum kafka_verdict worst,
                            const struct answer *answer)
 {
@@ -158,10 +186,11 @@ static void pending_answer(struct http_request *r, enum kafka_verdict worst,
         return;
     case KAFKA_UNKNOWN:
     case KAFKA_REFUSED:
-        answer_unavailable(r, "kafka_unavailable",
-                           "Kafka did not acknowledge every record in time; "
-                           "some may be stored. Send the request again: "
-                           "records that carry their time are not doubled.");
+    case KAFKA_NO_TOPIC:
+    case KAFKA_FORBIDDEN:
+        answer_kafka(r, worst,
+                     "some may be stored. Send the request again: records "
+                     "that carry their time are not doubled.");
         return;
     }
     assert(false && "no verdict");
@@ -181,26 +210,21 @@ static void pending_end(struct pending *p)
     atomic_fetch_sub(&all->requests, 1);
 }
 
-/* What the client must do decides: resending comes before giving up. */
-static int verdict_rank(int verdict)
-{
-    static const int ranks[] = {
-        [KAFKA_ACKED] = 0,
-        [KAFKA_TOO_LARGE] = 1,
-        [KAFKA_REFUSED] = 2,
-        [KAFKA_UNKNOWN] = 3,
-    };
-
-    return ranks[verdict];
-}
-
 static void pending_worsen(struct pending *p, enum kafka_verdict verdict)
 {
     int worst = atomic_load(&p->worst);
 
-    while (verdict_rank(worst) < verdict_rank((int)verdict) &&
-           !atomic_compare_exchange_weak(&p->worst, &worst, (int)verdict))
+    while (!atomic_compare_exchange_weak(
+        &p->worst, &worst,
+        (int)kafka_verdict_worse((enum kafka_verdict)worst, verdict)))
         ;
+}
+
+/* What the store does not get. */
+static void pending_fail(struct pending *p, enum kafka_verdict verdict)
+{
+    counter_add(p->all->failed[verdict], 1);
+    pending_worsen(p, verdict);
 }
 
 static void pending_drop(struct pending *p, size_t counts)
@@ -213,16 +237,27 @@ void pending_report(void *arg, void *tag, enum kafka_verdict verdict)
 {
     (void)arg;
     if (verdict != KAFKA_ACKED)
-        pending_worsen(tag, verdict);
+        pending_fail(tag, verdict);
     pending_drop(tag, 1);
 }
 
-void pending_sent(struct pending *p, size_t unsent)
+void pending_send(struct pending *p, struct kafka_producer *producer,
+                  size_t topic, struct kafka_record *records, size_t count)
+{
+    size_t sent = kafka_producer_send(producer, topic, records, count);
+
+    if (sent == count)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (!records[i].queued)
+            pending_fail(p, records[i].refusal);
+    pending_drop(p, count - sent); /* never the last: see pending_sent */
+}
+
+void pending_sent(struct pending *p)
 {
     struct pendings *all = p->all;
 
-    if (unsent > 0)
-        pending_worsen(p, KAFKA_REFUSED);
-    pending_drop(p, unsent + 1);
+    pending_drop(p, 1);
     atomic_fetch_sub(&all->senders, 1);
 }

@@ -37,14 +37,21 @@ enum admission { ADMITTED, ADMISSION_FULL, ADMISSION_CLOSED };
 enum admission pending_admit(struct pendings *p, struct http_request *r,
                              const struct answer *answer, size_t records,
                              size_t bytes, struct pending **out) MUST_USE;
-/* Everything was handed to the producer, but for unsent records. The request
- * may be answered and gone when this returns. */
-void pending_sent(struct pending *p, size_t unsent);
+/* Hands records, whose tag is p, to the producer; those it does not take are
+ * failures of the request like those reported. */
+void pending_send(struct pending *p, struct kafka_producer *producer,
+                  size_t topic, struct kafka_record *records, size_t count);
+/* All of them were handed over. The request may be answered and gone when
+ * this returns. */
+void pending_sent(struct pending *p);
 /* A kafka_report_fn; tag is the pending. arg is unused. */
 void pending_report(void *arg, void *tag, enum kafka_verdict verdict);
 
 /* 503 with Retry-After. */
 void answer_unavailable(struct http_request *r, const char *code,
                         const char *message);
+/* The same with the code and the words for why; then is their end. */
+void answer_kafka(struct http_request *r, enum kafka_verdict why,
+                  const char *then);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
+#include "common/backoff.h"
 #include "common/clock.h"
 #include "common/log.h"
 
@@ -12,6 +13,12 @@ enum {
     DRAIN_LOOK_MS = 10,
     /* A shorter absence is a reconnect: requests wait it out. */
     AWAY_US = 1000000,
+    /* Between rebuilds, where one breaks again and again: growing, but never
+     * so long that a cure is not noticed within 5 s. */
+    REBUILD_FIRST_MS = 500,
+    REBUILD_MAX_MS = 4000,
+    /* A producer that lives this long was a success. */
+    SETTLED_US = 60000000,
 };
 
 struct watch {
@@ -20,8 +27,57 @@ struct watch {
     struct loop_io *reports;
     struct loop_timer *look, *drain;
     int64_t up_us; /* clock_mono_us when Kafka was last up; 0: never */
-    bool away;
+    enum kafka_verdict away; /* why; KAFKA_ACKED: it is not */
+    struct backoff rebuilding;
+    int64_t rebuilt_us, rebuild_us; /* the last, the next not before */
+    struct counter *rebuilds;
 };
+
+static void away_set(struct watch *w, enum kafka_verdict why)
+{
+    if (w->away == why)
+        return;
+    w->away = why;
+    edge_refuse(w->with.edge, why);
+    service_need_set(w->kafka, why == KAFKA_ACKED);
+    if (why == KAFKA_ACKED)
+        log_info("kafka_here");
+    else
+        log_warn("kafka_away", LOG_S("why", kafka_verdict_name(why)));
+}
+
+static void producer_rebuild(struct watch *w, const struct err *cause)
+{
+    struct err err = {0};
+    int64_t now_us = clock_mono_us();
+
+    if (now_us < w->rebuild_us)
+        return;
+    if (now_us - w->rebuilt_us > SETTLED_US)
+        backoff_reset(&w->rebuilding);
+    w->rebuilt_us = now_us;
+    w->rebuild_us = now_us + backoff_next_ms(&w->rebuilding) * INT64_C(1000);
+    if (!kafka_producer_rebuild(w->with.producer, &err)) {
+        log_error("kafka_producer_not_rebuilt", LOG_ERR(&err));
+        return;
+    }
+    counter_add(w->rebuilds, 1);
+    log_error("kafka_producer_rebuilt", LOG_ERR(cause));
+}
+
+/* True: the producer was or is broken. Nothing that it took is lost from
+ * sight: each record has its report. */
+static bool producer_mend(struct watch *w)
+{
+    struct err cause = {0};
+
+    if (!kafka_producer_broken(w->with.producer, &cause))
+        return false;
+    enum kafka_verdict why = kafka_producer_outlook(w->with.producer);
+    away_set(w, why == KAFKA_ACKED ? KAFKA_REFUSED : why);
+    producer_rebuild(w, &cause);
+    return true;
+}
 
 static void reports_serve(void *arg, uint32_t events)
 {
@@ -29,36 +85,23 @@ static void reports_serve(void *arg, uint32_t events)
 
     (void)events;
     edge_serve_reports(w->with.edge);
-}
-
-static void away_set(struct watch *w, bool away)
-{
-    if (w->away == away)
-        return;
-    w->away = away;
-    edge_refuse(w->with.edge, away);
-    service_need_set(w->kafka, !away);
-    if (away)
-        log_warn("kafka_away");
-    else
-        log_info("kafka_here");
+    producer_mend(w);
 }
 
 static void kafka_look(void *arg)
 {
     struct watch *w = arg;
-    struct err err = {0};
     int64_t now_us = clock_mono_us();
 
-    if (kafka_producer_broken(w->with.producer, &err)) {
-        service_fail(w->with.service, &err);
+    edge_serve_reports(w->with.edge); /* what a rebuild left behind, too */
+    if (producer_mend(w))
         return;
-    }
-    bool up = kafka_producer_up(w->with.producer);
-    if (up)
+    enum kafka_verdict outlook = kafka_producer_outlook(w->with.producer);
+    if (outlook == KAFKA_ACKED)
         w->up_us = now_us;
-    if (up || now_us - w->up_us > AWAY_US)
-        away_set(w, !up);
+    if (outlook == KAFKA_ACKED || w->away != KAFKA_ACKED ||
+        now_us - w->up_us > AWAY_US)
+        away_set(w, outlook);
 }
 
 static void drain_look(void *arg)
@@ -85,8 +128,13 @@ struct watch *watch_new(const struct watch_options *options)
 
     w->with = *options;
     w->kafka = service_need(options->service, "kafka");
-    w->away = true; /* until seen */
-    edge_refuse(options->edge, true);
+    w->away = KAFKA_REFUSED; /* until seen */
+    edge_refuse(options->edge, w->away);
+    w->rebuilding = (struct backoff){REBUILD_FIRST_MS, REBUILD_MAX_MS, 0};
+    w->rebuilds =
+        metrics_counter(service_metrics(options->service),
+                        "pulse_ingest_producer_rebuilds_total",
+                        "Kafka producers replaced after a fatal error.", NULL);
     w->reports = loop_io_new(loop, kafka_producer_fd(options->producer),
                              EPOLLIN, reports_serve, w);
     w->look = loop_timer_new(loop, kafka_look, w);

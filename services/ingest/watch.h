@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* watch.h - keeps an eye on Kafka for the edge: serves its reports, turns
- * readiness and refusal on and off, and ends the service when the producer is
- * broken or the drain is done. */
+ * readiness and refusal on and off, rebuilds a broken producer, and ends the
+ * service when the drain is done. */
 #ifndef INGEST_WATCH_H
 #define INGEST_WATCH_H
 

@@ -76,11 +76,13 @@ static void attempt_judge(struct redrive *r, struct attempt *a)
         [KAFKA_UNKNOWN] = "Kafka did not answer in time; it may have arrived",
         [KAFKA_REFUSED] = "Kafka could not be reached or refused it",
         [KAFKA_TOO_LARGE] = "too large for its topic",
+        [KAFKA_NO_TOPIC] = "its topic does not exist",
+        [KAFKA_FORBIDDEN] = "Kafka does not let us write to its topic",
     };
     if (!a->refused && a->sending.verdict != KAFKA_ACKED)
         note_refusal(r, a, "not_delivered", str_of(texts[a->sending.verdict]));
-    if (a->sending.verdict == KAFKA_UNKNOWN ||
-        a->sending.verdict == KAFKA_REFUSED)
+    if (a->sending.verdict != KAFKA_ACKED &&
+        a->sending.verdict != KAFKA_TOO_LARGE)
         r->undelivered++;
 }
 

@@ -50,24 +50,12 @@ static bool topics_find(struct sender *s, struct world *w, struct err *err)
     return true;
 }
 
-static bool is_worse(enum kafka_verdict a, enum kafka_verdict b)
-{
-    static const int weight[] = {
-        [KAFKA_ACKED] = 0,
-        [KAFKA_TOO_LARGE] = 1,
-        [KAFKA_REFUSED] = 2,
-        [KAFKA_UNKNOWN] = 3,
-    };
-    return weight[a] > weight[b];
-}
-
 static void report(void *arg, void *tag, enum kafka_verdict verdict)
 {
     struct sending *sending = tag;
     (void)arg;
     sending->unreported--;
-    if (is_worse(verdict, sending->verdict))
-        sending->verdict = verdict;
+    sending->verdict = kafka_verdict_worse(sending->verdict, verdict);
 }
 
 /* Better known before the first letter is locked. */
@@ -136,7 +124,7 @@ static size_t untaken(struct kafka_record *records, size_t count,
     for (size_t i = 0; i < count; i++) {
         if (records[i].queued)
             continue;
-        if (!records[i].too_large) {
+        if (records[i].refusal != KAFKA_TOO_LARGE) {
             records[left++] = records[i];
             continue;
         }
