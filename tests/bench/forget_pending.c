@@ -100,13 +100,27 @@ void pending_report(void *arg, void *tag, enum kafka_verdict verdict)
     pending_drop(tag, 1);
 }
 
-void pending_sent(struct pending *p, size_t unsent)
+void pending_send(struct pending *p, struct kafka_producer *producer,
+                  size_t topic, struct kafka_record *records, size_t count)
+{
+    pending_drop(p,
+                 count - kafka_producer_send(producer, topic, records, count));
+}
+
+void answer_kafka(struct http_request *r, enum kafka_verdict why,
+                  const char *then)
+{
+    (void)why;
+    answer_unavailable(r, "kafka_unavailable", then);
+}
+
+void pending_sent(struct pending *p)
 {
     struct pendings *all = p->all;
     const struct answer *a = &p->answer;
 
     counter_add(a->counter, a->accepted);
     http_reply(p->request, a->status, a->type, a->body);
-    pending_drop(p, unsent + 1);
+    pending_drop(p, 1);
     atomic_fetch_sub(&all->senders, 1);
 }
