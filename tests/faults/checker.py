@@ -86,11 +86,13 @@ class Expected:
     letters: dict = field(default_factory=dict)  # where: (payload, reasons)
     verdicts: dict = field(default_factory=dict)  # topic: Counter, at least
     unsure: Counter = field(default_factory=Counter)  # topic: more, at most
+    again: Counter = field(default_factory=Counter)  # topic: duplicates, too
 
 
 def expect(journal):
     """Messages with a place in the log are taken in the log's order; those
-    that came over HTTP have none, and keys that nobody else has."""
+    that came over HTTP have none, and keys that nobody else has; of one that
+    was sent again each may have come through."""
     wanted = Expected()
     placed = sorted((e for e in journal.entries if e.where is not None),
                     key=lambda e: e.where)
@@ -100,6 +102,7 @@ def expect(journal):
     for e in journal.entries:
         if e.where is not None:
             continue
+        wanted.again[e.topic] += e.again
         rows = wanted.rows if e.acknowledged else wanted.maybe
         rows.update(rows_of(e.kind, e.record))
         if e.acknowledged:
@@ -244,7 +247,8 @@ def _ledger(wanted, stored, since):
         have.subtract(since.sums.get(topic, Counter()))
         want = wanted.verdicts.get(topic, Counter())
         for verdict in (STORED, DUPLICATE, DEAD, GAP):
-            spare = wanted.unsure[topic] if verdict == STORED else 0
+            spare = {STORED: wanted.unsure, DUPLICATE: wanted.again}.get(
+                verdict, Counter())[topic]
             if not 0 <= have[verdict] - want[verdict] <= spare:
                 wrong.append(f"the ledger of {topic} has {have[verdict]}"
                              f" {verdict}, should have {want[verdict]}")

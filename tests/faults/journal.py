@@ -20,6 +20,7 @@ class Entry:
     part: int | None = None
     off: int | None = None
     acknowledged: bool = False
+    again: int = 0  # times it was sent after the first, over HTTP
 
     @property
     def where(self):

@@ -186,34 +186,41 @@ class Load(threading.Thread):
 
 class Devices(threading.Thread):
     """Devices that post to the edge, so many requests a second, and note what
-    was acknowledged. What was not is sent again, with the same time."""
+    was acknowledged. What was not is sent again, with the same time; rough:
+    also where there was no answer."""
 
-    def __init__(self, stack, journal, tenant, rate=20, each=10):
+    def __init__(self, stack, journal, tenant, key, rate=20, each=10,
+                 fleet="http", port=None, timeout=60, rough=False):
         super().__init__(daemon=True)
-        self.journal, self.tenant = journal, tenant
+        self.journal, self.tenant, self.fleet = journal, tenant, fleet
         self.rate, self.each = rate, each
-        self.url = f"http://127.0.0.1:{stack.ingest_port}/api/v1/telemetry"
-        self.headers = {"Authorization": f"Bearer {stack.key(tenant)}"}
-        self.clock, self.accepted, self.refused = now_us() - HOUR, 0, 0
+        self.timeout, self.rough = timeout, rough
+        self.url = (f"http://127.0.0.1:{port or stack.ingest_port}"
+                    "/api/v1/telemetry")
+        self.headers = {"Authorization": f"Bearer {key}"}
+        self.clock, self.accepted = now_us() - HOUR, 0
+        self.refused = self.unanswered = 0
         self.ending, self.problem = threading.Event(), None
         self.slowest = 0.0  # seconds one answer took
 
     def run(self):
         try:
-            with requests.Session() as session:
-                while not self.ending.wait(1 / self.rate):
-                    self._deliver(session, [self._record()
-                                            for _ in range(self.each)])
+            session = requests.Session()
+            while not self.ending.wait(1 / self.rate):
+                session = self._deliver(session, [self._record()
+                                                  for _ in range(self.each)])
+            session.close()
         except Exception as problem:  # noqa: BLE001 - shown by finish()
             self.problem = problem
 
     def _record(self):
         self.clock += 1000
         n = self.clock % 7
-        return telemetry(f"http{n}", self.clock, self.tenant, seq=self.accepted,
-                         temp=self.clock / 7, ok=n > 3)
+        return telemetry(f"{self.fleet}{n}", self.clock, self.tenant,
+                         seq=self.accepted, temp=self.clock / 7, ok=n > 3)
 
     def _deliver(self, session, records):
+        """Returns the session to go on with."""
         entries = [self.journal.add(Entry("Telemetry", r, b"",
                                           topic="pulse.telemetry"))
                    for r in records]
@@ -221,18 +228,33 @@ class Devices(threading.Thread):
                 for r in records]
         while not self.ending.is_set():
             start = time.monotonic()
-            answer = session.post(self.url, json=body, headers=self.headers,
-                                  timeout=60)
+            try:
+                answer = session.post(self.url, json=body, timeout=self.timeout,
+                                      headers=self.headers)
+            except requests.RequestException:
+                if not self.rough:
+                    raise
+                self.unanswered += 1
+                session.close()
+                session = requests.Session()
+                self._again(entries, 0.05)
+                continue
             self.slowest = max(self.slowest, time.monotonic() - start)
             if answer.status_code == 202:
                 assert answer.json()["accepted"] == len(records), answer.text
                 for entry in entries:
                     entry.acknowledged = True
                 self.accepted += len(records)
-                return
-            assert answer.status_code == 503, answer.text
+                break
+            assert answer.status_code in (408, 503), answer.text
             self.refused += 1
-            self.ending.wait(0.2)
+            self._again(entries, 0.2)
+        return session
+
+    def _again(self, entries, pause):
+        if not self.ending.wait(pause):
+            for entry in entries:
+                entry.again += 1
 
     def finish(self):
         self.ending.set()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One scenario: its tenant, its dice, its writers, and the judgement."""
 
+import functools
 import json
 import random
 
@@ -70,11 +71,20 @@ class World:
         made.start()
         return made
 
+    @functools.cached_property
+    def key(self):
+        """For the edge; make it before the edge starts, which then has it."""
+        return self.stack.key(self.tenant)
+
+    def edge(self, **settings):
+        assert self.key
+        return self.stack.start("ingest", **settings)
+
     def devices(self, **how):
         """Over HTTP, through an edge of the scenario's own."""
-        made = Devices(self.stack, self.journal, self.tenant, **how)
+        made = Devices(self.stack, self.journal, self.tenant, self.key, **how)
         if not any(p.name == "ingest" for p in self.stack.processes):
-            self.stack.start("ingest")  # it knows the devices' key
+            self.edge()  # it knows the devices' key
         self.loads.append(made)
         made.start()
         return made
