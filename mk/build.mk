@@ -128,6 +128,8 @@ BENCH_PARTS := tests/bench/tap.c tests/bench/series_book.c tests/bench/post.c \
     tools/pulse-sim/tally.c
 $(foreach b,$(BENCHES),$(eval \
     $(call program,release,bench/$(b),tests/bench/$(b).c $(BENCH_PARTS))))
+$(eval $(call program,release,bench/codec,tests/bench/codec.c $(ORACLE),\
+    $(ORACLE_LIBS)))
 # pulse-ingest that answers before Kafka does, to see what waiting costs.
 $(eval $(call program,release,bench/ingest_forget,tests/bench/forget_pending.c \
     $(filter-out %/pending.c,$(wildcard services/ingest/*.c))))

@@ -1,8 +1,8 @@
 # Outside the sandbox: every target is the same target inside.
 
 TARGETS := test unit prop db-test e2e faults faults-short check bench \
-    bench-writer bench-ingest bench-compression bench-rollups fuzz build \
-    clean format docs
+    bench-writer bench-ingest bench-codec bench-compression bench-rollups \
+    fuzz build clean format docs
 # What was given on the command line (V=1, ARGS=..., -j4) goes along.
 GIVEN = $(filter -j%,$(MFLAGS)) $(MAKEOVERRIDES)
 

@@ -49,6 +49,10 @@ bench-ingest: build-release $(BENCHES:%=build/release/bench/%) \
 	@ROUNDS=$(ROUNDS) DURATION=$(DURATION) \
 	    PULSE_BIN=build/release/bin tests/bench/run_ingest $(ARGS)
 
+# JSON to record to Avro and back, libavro beside.
+bench-codec: build/release/bench/codec
+	@$< $(ROUNDS)
+
 # What a sample takes compressed; the timescale edition.
 bench-compression:
 	@dir=$$(mktemp -d) && \
@@ -64,4 +68,4 @@ fuzz: $(FUZZERS:%=build/fuzz/bin/%)
 	@tests/fuzz/run $(SECONDS) $^
 
 .PHONY: test unit prop db-test schema-docs e2e faults faults-short bench \
-    bench-writer bench-ingest bench-compression bench-rollups fuzz
+    bench-writer bench-ingest bench-codec bench-compression bench-rollups fuzz
