@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/names.h"
 #include "common/timestamp.h"
 
-enum { DEPTH_MAX = 64, FEW = 16 };
+enum { DEPTH_MAX = 64 };
 
 /* yyjson allocates one pool for values and copies the text once. */
 static void *arena_malloc(void *ctx, size_t n)
@@ -30,33 +31,30 @@ static void arena_ignore(void *ctx, void *p)
     (void)p;
 }
 
-/* The reader is not recursive, but those who walk its values are. */
-static bool depth_ok(struct str text)
+/* The reader is not recursive, but those who walk its values are. The values
+ * stand one behind the other, each container before what is in it. */
+static bool depth_ok(yyjson_doc *doc)
 {
-    int depth = 0;
-    bool quoted = false;
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        if (quoted && c == '\\')
-            i++;
-        else if (c == '"')
-            quoted = !quoted;
-        else if (!quoted && (c == '{' || c == '['))
-            depth++;
-        else if (!quoted && (c == '}' || c == ']'))
+    if (yyjson_doc_get_val_count(doc) <= DEPTH_MAX)
+        return true;
+    yyjson_val *ends[DEPTH_MAX]; /* of the containers around v */
+    yyjson_val *v = yyjson_doc_get_root(doc);
+    yyjson_val *last = v + yyjson_doc_get_val_count(doc);
+    size_t depth = 0;
+    for (; v < last; v++) {
+        while (depth > 0 && v >= ends[depth - 1])
             depth--;
-        if (depth > DEPTH_MAX)
+        if (!yyjson_is_ctn(v))
+            continue;
+        if (depth == DEPTH_MAX)
             return false;
+        ends[depth++] = unsafe_yyjson_get_next(v);
     }
     return true;
 }
 
 yyjson_doc *json_parse(struct arena *a, struct str text, struct err *err)
 {
-    if (!depth_ok(text)) {
-        err_set(err, ERR_INPUT, "nested deeper than %d", DEPTH_MAX);
-        return NULL;
-    }
     yyjson_alc alc = {.malloc = arena_malloc,
                       .realloc = arena_realloc,
                       .free = arena_ignore,
@@ -68,50 +66,35 @@ yyjson_doc *json_parse(struct arena *a, struct str text, struct err *err)
     if (doc == NULL)
         err_set(err, ERR_INPUT, "not JSON: %s at byte %zu", failure.msg,
                 failure.pos);
-    return doc;
+    if (doc == NULL || depth_ok(doc))
+        return doc;
+    err_set(err, ERR_INPUT, "nested deeper than %d", DEPTH_MAX);
+    return NULL;
 }
 
-static int key_order(const void *a, const void *b)
+static bool keys_repeat(const struct str *keys, size_t n, struct str *key)
 {
-    return str_cmp(*(const struct str *)a, *(const struct str *)b);
-}
-
-/* Most objects have few members; each with each is then faster than sorting,
- * for lengths mostly differ. */
-static bool find_twin_of_few(const struct str *keys, size_t n, struct str *key)
-{
-    for (size_t i = 1; i < n; i++)
-        for (size_t k = 0; k < i; k++)
-            if (str_eq(keys[i], keys[k])) {
-                *key = keys[i];
-                return true;
-            }
-    return false;
-}
-
-static bool find_twin(struct str *keys, size_t n, struct str *key)
-{
-    if (n <= FEW)
-        return find_twin_of_few(keys, n, key);
-    qsort(keys, n, sizeof *keys, key_order);
-    for (size_t i = 1; i < n; i++)
-        if (str_eq(keys[i - 1], keys[i])) {
-            *key = keys[i];
-            return true;
-        }
+    AUTO_RELEASE(names) names;
+    names_init(&names, keys, sizeof *keys, n);
+    for (size_t i = 0; i < n; i++) {
+        if (names_add(&names, i) == i)
+            continue;
+        *key = keys[i];
+        return true;
+    }
     return false;
 }
 
 bool json_duplicate(yyjson_val *object, struct str *key)
 {
-    struct str few[32], *keys = few;
+    struct str few[64], *keys = few;
     size_t n = yyjson_obj_size(object), i = 0;
     if (n > ARRAY_LEN(few))
         keys = xreallocarray(NULL, n, sizeof *keys);
     yyjson_obj_iter iter = yyjson_obj_iter_with(object);
     for (yyjson_val *k; (k = yyjson_obj_iter_next(&iter)) != NULL;)
         keys[i++] = json_str(k);
-    bool twice = find_twin(keys, i, key);
+    bool twice = keys_repeat(keys, i, key);
     if (keys != few)
         free(keys);
     return twice;
