@@ -16,13 +16,13 @@ uint64_t avro_fingerprint(struct str canonical_form)
     return crc;
 }
 
-void avro_add_header(struct buf *out, uint64_t fingerprint)
+void avro_header(char out[AVRO_HEADER_BYTES], uint64_t fingerprint)
 {
-    char header[AVRO_HEADER_BYTES] = {(char)0xc3, 0x01};
+    out[0] = (char)0xc3;
+    out[1] = 0x01;
     for (int i = 0; i < 8; i++) {
-        header[2 + i] = (char)(fingerprint >> (8 * i) & 0xff);
+        out[2 + i] = (char)(fingerprint >> (8 * i) & 0xff);
     }
-    buf_add(out, header, sizeof header);
 }
 
 bool avro_peek(struct str message, uint64_t *fingerprint, struct str *body)

@@ -5,7 +5,7 @@
 #ifndef COMMON_AVRO_H
 #define COMMON_AVRO_H
 
-#include "common/buf.h"
+#include "common/str.h"
 
 /* A field of a record. */
 struct avro_field {
@@ -29,8 +29,8 @@ enum { AVRO_HEADER_BYTES = 10 };
 /* The CRC-64-AVRO fingerprint of bytes (specification, "Schema
  * Fingerprints"). */
 uint64_t avro_fingerprint(struct str canonical_form);
-/* Appends the header; the body follows. */
-void avro_add_header(struct buf *out, uint64_t fingerprint);
+/* The header of a schema's messages. */
+void avro_header(char out[AVRO_HEADER_BYTES], uint64_t fingerprint);
 /* Reads header. False: too short or no single-object encoding. */
 bool avro_peek(struct str message, uint64_t *fingerprint, struct str *body)
     MUST_USE;

@@ -68,34 +68,14 @@ bool avro_cursor_bytes(struct avro_cursor *c, struct str *out)
     return true;
 }
 
-/* How many bytes at the front are ASCII other than NUL: mostly all. */
-static size_t plain_bytes(struct str s)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
-    size_t i = 0;
-    for (; i + 8 <= s.n; i += 8) {
-        uint64_t eight;
-        memcpy(&eight, s.p + i, sizeof eight);
-        /* A top bit is set, or shows up because a byte is 0. */
-        if (((eight | (eight - ones)) & tops) != 0)
-            break;
-    }
-    while (i < s.n && (unsigned char)(s.p[i] - 1) < 0x7f)
-        i++;
-    return i;
-}
-
 bool avro_cursor_text(struct avro_cursor *c, struct str *out)
 {
     if (!avro_cursor_bytes(c, out))
         return false;
-    size_t plain = plain_bytes(*out);
-    if (plain == out->n)
+    if (str_is_text(*out))
         return true;
-    struct str rest = {out->p + plain, out->n - plain};
-    if (str_has_nul(rest))
-        return avro_cursor_fail(c, "a text holds a NUL");
-    return str_utf8_valid(rest) || avro_cursor_fail(c, "a text is not UTF-8");
+    return avro_cursor_fail(c, str_has_nul(*out) ? "a text holds a NUL"
+                                                 : "a text is not UTF-8");
 }
 
 bool avro_cursor_branch(struct avro_cursor *c, size_t branches, int64_t *out)

@@ -20,20 +20,16 @@ void buf_reset(struct buf *b)
         b->p[0] = '\0';
 }
 
-char *buf_reserve(struct buf *b, size_t n)
+void buf_grow(struct buf *b, size_t n)
 {
-    size_t need;
+    size_t need, cap = b->cap == 0 ? 64 : b->cap;
     if (__builtin_add_overflow(b->n, n, &need) ||
         __builtin_add_overflow(need, 1, &need))
         abort();
-    if (need > b->cap) {
-        size_t cap = b->cap == 0 ? 64 : b->cap;
-        while (cap < need)
-            cap = cap > SIZE_MAX / 2 ? need : cap * 2;
-        b->p = xreallocarray(b->p, cap, 1);
-        b->cap = cap;
-    }
-    return b->p + b->n;
+    while (cap < need)
+        cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+    b->p = xreallocarray(b->p, cap, 1);
+    b->cap = cap;
 }
 
 void buf_add(struct buf *b, const void *p, size_t n)

@@ -14,9 +14,15 @@ struct buf {
 
 void buf_release(struct buf *b); /* frees; b is {0} afterwards */
 DEFINE_AUTO_RELEASE(buf)
-void buf_reset(struct buf *b); /* empty, memory kept */
+void buf_reset(struct buf *b);          /* empty, memory kept */
+void buf_grow(struct buf *b, size_t n); /* room for n more, and a NUL */
 /* Room for n more bytes; returns where they go (then b->n += written). */
-char *buf_reserve(struct buf *b, size_t n);
+static inline char *buf_reserve(struct buf *b, size_t n)
+{
+    if (b->cap - b->n <= n)
+        buf_grow(b, n);
+    return b->p + b->n;
+}
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_str(struct buf *b, struct str s);
 void buf_add_text(struct buf *b, const char *text);

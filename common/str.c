@@ -11,11 +11,6 @@ struct str str_of(const char *text)
     return (struct str){text, text == NULL ? 0 : strlen(text)};
 }
 
-bool str_eq(struct str a, struct str b)
-{
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
 bool str_is(struct str s, const char *text)
 {
     return str_eq(s, str_of(text));
@@ -168,11 +163,40 @@ static size_t utf8_sequence(const unsigned char *p, size_t n)
     return 0;
 }
 
+static uint64_t load8(const char *p)
+{
+    uint64_t eight;
+    memcpy(&eight, p, sizeof eight);
+    return eight;
+}
+
+bool str_plain(struct str s)
+{
+    bool plain = true;
+    if (s.n >= 8) {
+        for (size_t i = 0; i + 8 <= s.n; i += 8)
+            plain &= str_plain8(load8(s.p + i));
+        return plain && str_plain8(load8(s.p + s.n - 8));
+    }
+    for (size_t i = 0; i < s.n; i++)
+        plain &= (unsigned char)(s.p[i] - 1) < 0x7f;
+    return plain;
+}
+
+bool str_is_text(struct str s)
+{
+    return str_plain(s) || (!str_has_nul(s) && str_utf8_valid(s));
+}
+
 bool str_utf8_valid(struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.p;
     size_t i = 0;
     while (i < s.n) {
+        if (i + 8 <= s.n && str_plain8(load8(s.p + i))) {
+            i += 8;
+            continue;
+        }
         size_t length = utf8_sequence(p + i, s.n - i);
         if (length == 0)
             return false;

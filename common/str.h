@@ -4,6 +4,8 @@
 #ifndef COMMON_STR_H
 #define COMMON_STR_H
 
+#include <string.h>
+
 #include "common/base.h"
 
 struct str {
@@ -16,7 +18,12 @@ struct str {
 #define STR_ARG(s) (int)(s).n, (s).p
 
 struct str str_of(const char *text); /* NULL gives an empty slice */
-bool str_eq(struct str a, struct str b);
+static inline bool str_eq(struct str a, struct str b)
+{
+    /* Most are told apart without a call. */
+    return a.n == b.n &&
+           (a.n == 0 || (a.p[0] == b.p[0] && memcmp(a.p, b.p, a.n) == 0));
+}
 bool str_is(struct str s, const char *text);
 int str_cmp(struct str a, struct str b); /* bytewise, like memcmp */
 bool str_starts(struct str s, struct str prefix);
@@ -34,6 +41,17 @@ bool str_to_double(struct str s, double *out) MUST_USE;
 bool str_utf8_valid(
     struct str s); /* strict UTF-8: no surrogates, no overlong */
 bool str_has_nul(struct str s);
+/* Is none of eight bytes NUL or beyond ASCII? */
+static inline bool str_plain8(uint64_t eight)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    /* A top bit is set, or shows up because a byte is 0. */
+    return ((eight | (eight - ones)) & tops) == 0;
+}
+/* ASCII without NUL, as nearly all texts are. */
+bool str_plain(struct str s);
+/* UTF-8 without NUL: what PostgreSQL and Avro's libraries take for a text. */
+bool str_is_text(struct str s);
 char *str_dup(struct str s) MUST_USE; /* malloc'ed, NUL-terminated */
 
 #endif

@@ -11,6 +11,7 @@
  * later, which stays null. */
 struct version {
     uint64_t fingerprint;
+    char header[AVRO_HEADER_BYTES];
     enum record_kind kind;
     const struct slot *slots[SLOTS_MAX]; /* in the schema's order */
     size_t slot_count;
@@ -67,6 +68,7 @@ struct record_codec *record_codec_new(struct err *err)
         bool known = kind_of(schema_defs[i].name, &v->kind);
         assert(known);
         v->fingerprint = schema_defs[i].fingerprint;
+        avro_header(v->header, v->fingerprint);
         find_slots(v, &schema_defs[i]);
         c->newest[v->kind] = v; /* they are sorted by version */
     }
@@ -86,12 +88,16 @@ bool record_encode(struct record_codec *c, const struct record *r,
                    struct buf *out, struct err *err)
 {
     const struct version *v = c->newest[r->kind];
-    if (!record_check(r, true, err)) {
-        return false;
+    size_t before = out->n;
+    buf_add(out, v->header, sizeof v->header);
+    if (record_body_write(r, v->slots, v->slot_count, &c->scratch, out)) {
+        return true;
     }
-    avro_add_header(out, v->fingerprint);
-    record_body_write(r, v->slots, v->slot_count, &c->scratch, out);
-    return true;
+    out->n = before;
+    out->p[before] = '\0';
+    bool good = record_check(r, true, err);
+    assert(!good);
+    return false;
 }
 
 static struct version *version_of(struct record_codec *c, uint64_t fingerprint)

@@ -114,8 +114,8 @@ static bool read_fields(struct avro_cursor *c, struct record_scratch *s,
         if (!avro_block_close(c, &b))
             return false;
     } while (b.count > 0);
-    if (fields_repeat(s, s->fields, count))
-        count = fields_merge(s, s->fields, count);
+    if (fields_repeat(s->fields, count))
+        count = fields_merge(s->fields, count);
     size_t bytes = count * sizeof *s->fields;
     struct field *fields = arena_alloc(a, bytes);
     if (bytes > 0)

@@ -90,10 +90,8 @@ static bool bad(struct err *err, const char *field, const char *what)
 
 static bool check_text(struct str s, const char *field, struct err *err)
 {
-    if (str_has_nul(s)) {
-        return bad(err, field, "holds a NUL");
-    }
-    return str_utf8_valid(s) || bad(err, field, "is not UTF-8");
+    return str_is_text(s) ||
+           bad(err, field, str_has_nul(s) ? "holds a NUL" : "is not UTF-8");
 }
 
 static bool check_labels(const struct metric_record *m, struct err *err)

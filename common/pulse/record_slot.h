@@ -70,20 +70,15 @@ struct record_scratch {
     struct label *labels;
     struct field *fields;
     size_t label_cap, field_cap;
-    size_t *places; /* of a hash table of names */
-    size_t place_count;
-    uint64_t seed;
 };
 void record_scratch_release(struct record_scratch *s);
 /* One more in s->fields, behind the *count there are. */
 struct field *field_add(struct record_scratch *s, size_t *count);
 /* Does a name come twice? */
-bool fields_repeat(struct record_scratch *s, const struct field *fields,
-                   size_t count);
+bool fields_repeat(const struct field *fields, size_t count);
 /* Of one name the first place counts, with the last value. Returns how many
  * there are then. */
-size_t fields_merge(struct record_scratch *s, struct field *fields,
-                    size_t count);
+size_t fields_merge(struct field *fields, size_t count);
 
 /* Reads the fields, which come in the order of slots, into *r (of slots[0]'s
  * kind): texts stay where they are, lists are put into a. False: c->wrong. */
@@ -92,9 +87,11 @@ bool record_body_read(struct avro_cursor *c, const struct slot *const *slots,
                       struct record *r) MUST_USE;
 
 /* Appends r's fields in the order of slots. A name that comes twice is written
- * once, at its first place with its last value. r has passed record_check. */
-void record_body_write(const struct record *r, const struct slot *const *slots,
-                       size_t count, struct record_scratch *s, struct buf *out);
+ * once, at its first place with its last value. False, with some of it written:
+ * record_check says why. */
+bool record_body_write(const struct record *r, const struct slot *const *slots,
+                       size_t count, struct record_scratch *s, struct buf *out)
+    MUST_USE;
 
 /* What record_encode and record_decode refuse. texts: their UTF-8 too (what
  * record_body_read read needs it not again). ERR_INPUT. */

@@ -9,8 +9,8 @@
 #include <time.h>
 
 #include "common/json.h"
-#include "common/pulse/metric_json.h"
-#include "common/pulse/telemetry_json.h"
+#include "common/pulse/protocol/metric_json.h"
+#include "common/pulse/protocol/telemetry_json.h"
 #include "tests/unit/record_oracle.h"
 
 enum { BODIES = 256, TURN_RECORDS = 20000, ROUNDS = 15, MANY = 100 };
@@ -303,8 +303,7 @@ int main(int argc, char **argv)
                                              .labels_max = 64,
                                              .fields_max = 256};
     static const struct caller caller = {.tenant_id = {"acme", 4}};
-    int rounds = argc > 1 ? atoi(argv[1]) : ROUNDS;
-    int count = argc > 2 ? atoi(argv[2]) : TURN_RECORDS;
+    int64_t rounds = ROUNDS, count = TURN_RECORDS;
     struct bench b = {.arena = arena_new(64 * 1024),
                       .kept = arena_new(64 * 1024),
                       .codec = record_codec_new(NULL),
@@ -312,11 +311,13 @@ int main(int argc, char **argv)
     b.check = (struct check){.rules = &rules,
                              .caller = &caller,
                              .received_us = INT64_C(1767225600000000)};
-    if (rounds < 1 || count < MANY)
+    if ((argc > 1 && !str_to_i64(str_of(argv[1]), &rounds)) ||
+        (argc > 2 && !str_to_i64(str_of(argv[2]), &count)) || rounds < 1 ||
+        rounds > 1000 || count < MANY || count > 10000000)
         die("usage: codec [rounds [records]]");
     printf("| record | way | ns, median | least … most | allocations |\n"
            "|---|---|---|---|---|\n");
     for (size_t i = 0; i < ARRAY_LEN(samples); i++)
-        compare(&b, &samples[i], rounds, count);
+        compare(&b, &samples[i], (int)rounds, (int)count);
     return 0;
 }

@@ -79,7 +79,9 @@ bool avro_encode(struct avro_codec *c, struct buf *out, struct err *err)
     /* Sized exactly first, so the writer never runs out of room. */
     int failed = avro_value_sizeof(&c->value, &size);
     if (!failed) {
-        avro_add_header(out, c->def->fingerprint);
+        char header[AVRO_HEADER_BYTES];
+        avro_header(header, c->def->fingerprint);
+        buf_add(out, header, sizeof header);
         avro_writer_memory_set_dest(c->writer, buf_reserve(out, size),
                                     (int64_t)size);
         failed = avro_value_write(c->writer, &c->value);

@@ -8,6 +8,7 @@
 #include <avro.h>
 
 #include "common/avro.h"
+#include "common/buf.h"
 #include "common/err.h"
 
 struct avro_codec;

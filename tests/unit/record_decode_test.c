@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <string.h>
 
 #include "tests/unit/record_oracle.h"
@@ -134,6 +135,42 @@ static void test_repeated_names_of_readings(void **state)
     assert_int_equal(r.telemetry.metrics[0].integer, 40);
 }
 
+/* What is dropped is judged too, and needs no room. */
+static void test_repeated_names_are_written_as_libavro_does(void **state)
+{
+    struct fixture *f = *state;
+    size_t n = 300000;
+    char *big = memset(xmalloc(n), 'x', n);
+    const struct label twice[] = {{STR("b"), STR("")},
+                                  {STR("a"), STR("1")},
+                                  {STR("b"), {big, n}},
+                                  {STR("b"), {big, n - 1}}};
+    const struct label bad[] = {{STR("b"), STR("\xff")}, {STR("b"), STR("")}};
+    const struct field fields_twice[] = {
+        {.name = STR("b"), .type = FIELD_INTEGER, .integer = 1},
+        {.name = STR("b"), .type = FIELD_TEXT, .text = {big, n}},
+        {.name = STR("a"), .type = FIELD_REAL, .real = 1},
+        {.name = STR("b"), .type = FIELD_TEXT, .text = {big, n - 1}}};
+    const struct field bad_fields[] = {
+        {.name = STR("b"), .type = FIELD_REAL, .real = INFINITY},
+        {.name = STR("b"), .type = FIELD_INTEGER, .integer = 1}};
+    struct record r = metric();
+    r.metric.labels = twice;
+    r.metric.label_count = ARRAY_LEN(twice);
+    oracle_compare_encoding(f->oracle, f->codec, &r);
+    r.metric.labels = bad;
+    r.metric.label_count = ARRAY_LEN(bad);
+    oracle_compare_encoding(f->oracle, f->codec, &r);
+    r = telemetry();
+    r.telemetry.metrics = fields_twice;
+    r.telemetry.metric_count = ARRAY_LEN(fields_twice);
+    oracle_compare_encoding(f->oracle, f->codec, &r);
+    r.telemetry.metrics = bad_fields;
+    r.telemetry.metric_count = ARRAY_LEN(bad_fields);
+    oracle_compare_encoding(f->oracle, f->codec, &r);
+    free(big);
+}
+
 static void test_series_bytes_tell_series_apart(void **state)
 {
     struct fixture *f = *state;
@@ -169,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_decodes_as_libavro_does),
         TEST(test_repeated_names_of_readings),
+        TEST(test_repeated_names_are_written_as_libavro_does),
         TEST(test_series_bytes_tell_series_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
