@@ -94,7 +94,7 @@ def test_bad_network(world):
         assert all(d.accepted > 0 for d in [*fleet, near])
         assert near.slowest < 5
         # Mute ones are still open on the network's side.
-        wait_until(lambda: edge.metric("pulse_ingest_connections") == 0, 15,
+        wait_until(lambda: edge.metric("pulse_ingest_http_connections") == 0, 15,
                    "no connection is left")
 
 
@@ -208,7 +208,7 @@ def test_crowd(world, size):
     # Twice is the goal (performance); a shared machine is noisy.
     limit = 2 if world.long else 10
     assert p99(beside) < limit * p99(alone) + 0.05, (p99(alone), p99(beside))
-    wait_until(lambda: edge.metric("pulse_ingest_connections") == 0, 15,
+    wait_until(lambda: edge.metric("pulse_ingest_http_connections") == 0, 15,
                "no connection is left")
     world.writer()
     world.caught_up()
