@@ -26,6 +26,9 @@ typedef const char *http_error_fn(const struct http_request *r, int status,
                                   const char *code, const char *message,
                                   struct buf *out);
 
+/* The status by which the sender's protocol says what an error's does. */
+typedef int http_status_fn(const struct http_request *r, int status);
+
 struct http_route {
     const char *method; /* "POST" */
     const char *path;   /* "/api/v1/events", or "/api/metrics/{name}/latest" */
@@ -46,6 +49,7 @@ struct http_options {
     size_t body_bytes_max; /* of all bodies held at once, then 503; 0: none */
     const struct http_route *routes; /* must outlive the server */
     size_t route_count;
+    http_status_fn *error_status; /* of http_reply_error; NULL: as it is */
     struct metrics *metrics; /* counts answers by route and status; or NULL */
     const char *metrics_prefix; /* "pulse_ingest" */
 };

@@ -120,8 +120,42 @@ static bool is_decimal(struct str s)
     return s.n > 0 && s.p[0] != '+';
 }
 
+/* Digits with a point at most, as nearly all numbers are: an integer below
+ * 2^53 and a power of ten up to 22 are exact doubles, so one division rounds
+ * right (Clinger 1990). False: not of that kind. */
+static bool double_short(struct str s, double *out)
+{
+    static const double powers[] = {
+        1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    bool negative = s.n > 0 && s.p[0] == '-';
+    size_t digits = 0, decimals = 0;
+    bool point = false;
+    uint64_t n = 0;
+
+    for (size_t i = negative; i < s.n; i++) {
+        unsigned char d = (unsigned char)(s.p[i] - '0');
+        if (d <= 9) {
+            n = n * 10 + d;
+            digits++;
+            decimals += point;
+        } else if (s.p[i] == '.' && !point) {
+            point = true;
+        } else {
+            return false;
+        }
+    }
+    if (digits == 0 || digits > 19 || n > UINT64_C(1) << 53)
+        return false;
+    double value = (double)n / powers[decimals];
+    *out = negative ? -value : value;
+    return true;
+}
+
 bool str_to_double(struct str s, double *out)
 {
+    if (double_short(s, out))
+        return true;
     char text[400]; /* longer than any number worth its digits */
     if (!is_decimal(s) || s.n >= sizeof text)
         return false;

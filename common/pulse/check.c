@@ -165,6 +165,21 @@ bool check_label(struct check *c, const struct label *label)
     return false;
 }
 
+bool check_reading(struct check *c, const struct field *reading)
+{
+    struct str field = STR("metrics");
+    bool good = check_name(c, field, reading->name);
+
+    if (reading->type == FIELD_TEXT)
+        good = good && (reading->text.n == 0 ||
+                        check_slice(c, field, reading->text, CHECK_TEXT_MAX));
+    else if (reading->type == FIELD_REAL)
+        good = good && check_finite(c, field, reading->real);
+    if (!good)
+        c->fault.field = check_path(c, "metrics", reading->name);
+    return good;
+}
+
 static bool label_device(struct check *c, struct label *labels, size_t *count)
 {
     struct str own = c->caller->device_id, id;

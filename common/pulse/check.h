@@ -72,6 +72,8 @@ bool check_utf8(struct check *c, struct str field, struct str s) MUST_USE;
 bool check_name(struct check *c, struct str field, struct str name) MUST_USE;
 /* Name and value; the fault's field is "labels.<name>". */
 bool check_label(struct check *c, const struct label *label) MUST_USE;
+/* A telemetry's reading: name, length of a text, finite number. */
+bool check_reading(struct check *c, const struct field *reading) MUST_USE;
 /* All labels of a metric, each one good: a key bound to a device adds its
  * label device_id (labels has room for one more) or refuses another's; not too
  * many, none twice. Sorts them. Every protocol's metrics come by here. */

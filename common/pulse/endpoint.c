@@ -2,6 +2,7 @@
 #include "common/pulse/endpoint.h"
 
 #include "common/pulse/protocol/event_json.h"
+#include "common/pulse/protocol/influx.h"
 #include "common/pulse/protocol/json.h"
 #include "common/pulse/protocol/metric_json.h"
 #include "common/pulse/protocol/telemetry_json.h"
@@ -14,6 +15,8 @@ const struct endpoint_kind endpoint_kinds[] = {
      JSON_WRAPPED | JSON_ARRAY | JSON_LINES, metric_json_parse},
     {"/api/v1/telemetry", &json_protocol, ONE_OR_MANY, telemetry_json_parse},
     {"/api/v1/events", &json_protocol, ONE_OR_MANY, event_json_parse},
+    {"/api/v2/write", &influx_protocol, 0, NULL},
+    {"/write", &influx_protocol, 0, NULL},
 };
 const size_t endpoint_count = ARRAY_LEN(endpoint_kinds);
 

@@ -9,6 +9,7 @@ static const char *const names[FAULT_COUNT] = {
     [FAULT_NONE] = "none",
     [FAULT_MALFORMED_ENCODING] = "malformed_encoding",
     [FAULT_MALFORMED_JSON] = "malformed_json",
+    [FAULT_MALFORMED_LINE] = "malformed_line",
     [FAULT_INVALID_UTF8] = "invalid_utf8",
     [FAULT_DUPLICATE_KEY] = "duplicate_key",
     [FAULT_MISSING_FIELD] = "missing_field",

@@ -11,13 +11,16 @@
 struct dialect {
     const struct protocol *protocol;
     unsigned codings; /* that bodies may have: mask of CODING_BITs */
-    /* Headers only. False: refused (415), the reply is given. */
+    /* Headers and URL only. False: refused, the reply is given. */
     bool (*media)(struct http_request *r, const struct endpoint_kind *kind);
+    /* The key, where no header has one; NULL: there is no other place. */
+    struct str (*key)(struct http_request *r);
     /* What the URL says of the body; NULL: nothing. */
     void (*parameters)(struct http_request *r, struct posted *posted);
     /* Given when Kafka has everything. The body is in the request's arena. */
     struct answer (*answer)(const struct intake *in);
-    http_error_fn *error; /* NULL: as http_reply_error */
+    http_error_fn *error;   /* NULL: as http_reply_error */
+    http_status_fn *status; /* NULL: as http_reply_error */
 };
 
 const struct dialect *dialect_of(const struct protocol *protocol);
@@ -31,6 +34,7 @@ static inline bool intake_refused(const struct intake *in)
 void intake_refusal(const struct intake *in, const char **code,
                     struct buf *text);
 
-extern const struct dialect json_dialect; /* answer_json.c */
+extern const struct dialect json_dialect;   /* answer_json.c */
+extern const struct dialect influx_dialect; /* answer_influx.c */
 
 #endif

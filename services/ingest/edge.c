@@ -4,9 +4,11 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/http.h"
 #include "services/ingest/dialect.h"
+#include "services/ingest/influx_hello.h"
 #include "services/ingest/letter.h"
 
 /* One kind as this edge serves it: the argument of its route. */
@@ -14,7 +16,7 @@ struct endpoint {
     struct edge *edge;
     const struct endpoint_kind *kind;
     const struct dialect *dialect;
-    struct counter *accepted;
+    struct counter *accepted, *text_fields;
     struct counter *rejected[FAULT_COUNT];
 };
 
@@ -55,13 +57,19 @@ static bool refuse_closed(struct http_request *r)
                           "This server is stopping; send again.");
 }
 
-static bool gate_key(struct http_request *r, struct edge *e)
+static struct str key_presented(struct http_request *r, const struct dialect *d)
+{
+    struct str key = key_from_headers(http_header(r, "Authorization"),
+                                      http_header(r, "X-API-Key"));
+
+    return key.n == 0 && d->key ? d->key(r) : key;
+}
+
+static bool gate_key(struct http_request *r, struct edge *e, struct str key)
 {
     struct arena *a = http_arena(r);
     struct caller *caller = arena_zalloc(a, 1, sizeof *caller);
     unsigned scopes = 0;
-    struct str key = key_from_headers(http_header(r, "Authorization"),
-                                      http_header(r, "X-API-Key"));
 
     switch (keys_find(e->keys, key, a, caller, &scopes)) {
     case KEYS_NOT_READY:
@@ -89,7 +97,8 @@ static bool edge_gate(struct http_request *r, void *arg)
 
     if (atomic_load(&e->closed))
         return refuse_closed(r);
-    return gate_key(r, e) && packed_gate(r, endpoint->dialect->codings) &&
+    return gate_key(r, e, key_presented(r, endpoint->dialect)) &&
+           packed_gate(r, endpoint->dialect->codings) &&
            endpoint->dialect->media(r, endpoint->kind);
 }
 
@@ -165,6 +174,7 @@ static void intake_finish(struct endpoint *endpoint, struct intake *in)
     if (!intake_fits(in))
         return;
     rejects_count(endpoint, &in->rejects);
+    counter_add(endpoint->text_fields, in->text_fields);
     letters_add(endpoint->edge, in);
     struct answer answer = endpoint->dialect->answer(in);
     answer.accepted = in->records;
@@ -221,7 +231,8 @@ static void edge_handle(struct http_request *r, void *arg)
                   .received_us = http_received_us(r)},
         .strict = strict,
     };
-    struct posted posted = {.content_type = http_content_type(r)};
+    struct posted posted = {.content_type = http_content_type(r),
+                            .strict = strict};
     if (endpoint->dialect->parameters)
         endpoint->dialect->parameters(r, &posted);
     intake_read(&in, &posted);
@@ -240,11 +251,23 @@ static void endpoint_init(struct endpoint *endpoint, struct edge *e,
         metrics_counter(m, "pulse_ingest_records_accepted_total",
                         "Records acknowledged by Kafka and so by us.",
                         "endpoint", kind->path, NULL);
+    endpoint->text_fields = metrics_counter(
+        m, "pulse_ingest_text_fields_total",
+        "Fields left out because they are texts, which no metric can be.",
+        "endpoint", kind->path, NULL);
     for (int code = FAULT_NONE + 1; code < FAULT_COUNT; code++)
         endpoint->rejected[code] = metrics_counter(
             m, "pulse_ingest_records_rejected_total",
             "Records rejected, by the code the client got.", "endpoint",
             kind->path, "code", fault_name((enum fault_code)code), NULL);
+}
+
+static int error_status(const struct http_request *r, int status)
+{
+    const struct endpoint_kind *kind = endpoint_find(http_path(r));
+    const struct dialect *d = kind ? dialect_of(kind->protocol) : NULL;
+
+    return d && d->status ? d->status(r, status) : status;
 }
 
 static struct http_server *server_new(struct edge *e,
@@ -253,7 +276,10 @@ static struct http_server *server_new(struct edge *e,
 {
     const struct ingest_settings *s = options->settings;
 
-    e->routes = xcalloc(endpoint_count, sizeof *e->routes);
+    size_t routes = endpoint_count + influx_hello_count;
+    e->routes = xcalloc(routes, sizeof *e->routes);
+    memcpy(&e->routes[endpoint_count], influx_hello_routes,
+           influx_hello_count * sizeof *e->routes);
     for (size_t i = 0; i < endpoint_count; i++)
         e->routes[i] = (struct http_route){
             .method = "POST",
@@ -274,7 +300,8 @@ static struct http_server *server_new(struct edge *e,
             .request_timeout_s = (int)(s->request_timeout_ms / 1000),
             .body_bytes_max = (size_t)s->bodies_bytes_max,
             .routes = e->routes,
-            .route_count = endpoint_count,
+            .route_count = routes,
+            .error_status = error_status,
             .metrics = options->metrics,
             .metrics_prefix = "pulse_ingest",
         },

@@ -15,6 +15,7 @@ static void intake_reject(struct intake *in, const struct unit *u,
         &in->rejects,
         &(struct reject){
             .index = u->index,
+            .line = u->line,
             .fault = in->check.fault,
             .payload = payload,
             .device_id = device.n > 0 ? device : in->check.caller->device_id,
@@ -90,6 +91,7 @@ void intake_read(struct intake *in, struct posted *posted)
     }
     in->type = body_text_type(&body);
     units_take(in, &body);
+    in->text_fields = body.text_fields;
     if (!in->strict || in->rejects.count == 0)
         return;
     in->records = 0;

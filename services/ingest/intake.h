@@ -26,12 +26,13 @@ struct intake {
     struct worker *worker; /* its parcels are filled */
     struct check check;
     struct rejects rejects;
-    size_t units;    /* in the body, as far as it was read */
-    size_t records;  /* accepted; all in the parcels */
-    bool strict;     /* one bad unit: none is accepted */
-    bool too_many;   /* not read to the end: 413 */
-    bool too_large;  /* unpacked; not read: 413 */
-    struct str type; /* of what the rejects' letters keep */
+    size_t units;       /* in the body, as far as it was read */
+    size_t records;     /* accepted; all in the parcels */
+    size_t text_fields; /* left out, see struct body */
+    bool strict;        /* one bad unit: none is accepted */
+    bool too_many;      /* not read to the end: 413 */
+    bool too_large;     /* unpacked; not read: 413 */
+    struct str type;    /* of what the rejects' letters keep */
 };
 
 /* Unpacks and reads the whole body; request, kind, shared, worker, strict and

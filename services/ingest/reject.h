@@ -8,6 +8,7 @@
 
 struct reject {
     size_t index;         /* of the record in its request */
+    size_t line;          /* of a text of lines, from 1; else 0 */
     struct fault fault;   /* texts live as long as the request */
     struct str payload;   /* the record's bytes, likewise */
     struct str device_id; /* as the record says; p == NULL: unknown */

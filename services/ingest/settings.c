@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ingest/settings.h"
 
+#include "common/pulse/protocol/influx.h"
 #include "common/pulse/topology.h"
 
 struct settings shared_settings;
@@ -49,6 +50,10 @@ static const struct conf_item items[] = {
      "How long records are gathered before they go to Kafka."},
     {"PULSE_INGEST_KEYS_REFRESH", CONF_DURATION, AT(keys_refresh_ms), "2s", 100,
      60e3, NULL, "How often the API keys are read from PostgreSQL."},
+    {"PULSE_INGEST_INFLUX_DEVICE_TAG", CONF_TEXT, AT(influx_device_tag), "", 0,
+     0, NULL,
+     "Line protocol: a line that has this tag becomes a telemetry message of "
+     "the device it names; empty: all lines become metrics."},
     {"PULSE_INGEST_DEADLETTER_RATE", CONF_BYTES, AT(deadletter_rate_bytes),
      "256k", 0, 1e9, NULL,
      "Bytes of rejected records a tenant may have kept, per second."},
@@ -56,6 +61,18 @@ static const struct conf_item items[] = {
      "8m", 0, 4e9, NULL,
      "Bytes of rejected records a tenant may have kept at one go."},
 };
+
+static bool device_tag_good(struct err *err)
+{
+    struct str tag = str_of(ingest_settings.influx_device_tag);
+
+    if (tag.n == 0 || influx_tag_good(tag))
+        return true;
+    err_set(err, ERR_INPUT,
+            "PULSE_INGEST_INFLUX_DEVICE_TAG must be of letters, digits, '_', "
+            "'-' and '.'");
+    return false;
+}
 
 /* A whole request must fit the budget, or it could never be admitted. */
 static bool settings_agree(struct err *err)
@@ -83,7 +100,7 @@ static bool settings_agree(struct err *err)
                 (long long)s->bodies_bytes_max, (long long)s->body_bytes_max);
         return false;
     }
-    return true;
+    return device_tag_good(err);
 }
 
 const struct conf_program *ingest_program(void)

@@ -16,6 +16,7 @@ struct ingest_settings {
     int64_t inflight_records_max, inflight_bytes_max;
     int64_t message_timeout_ms, linger_ms;
     int64_t keys_refresh_ms;
+    const char *influx_device_tag; /* "": none */
     int64_t deadletter_rate_bytes, deadletter_burst_bytes;
 };
 

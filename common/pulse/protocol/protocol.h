@@ -17,6 +17,7 @@ struct posted {
     struct str precision;  /* of times: "ns", "us", …; empty: see there */
     struct str device_tag; /* lines that have this tag are telemetry; empty:
                               none are */
+    bool strict;           /* a line's text that is no metric is a fault */
 };
 
 /* One body while it is read. What is bad is said in check->fault. */
@@ -26,6 +27,7 @@ struct body {
     struct check *check;
     struct posted posted;
     size_t records_max; /* there are no more than this; set by open */
+    size_t text_fields; /* left out so far: texts where numbers are kept */
     void *state;        /* the protocol's, in check->arena */
 };
 
@@ -40,6 +42,7 @@ struct unit {
     struct record record; /* points into posted.text and check->arena; its time
                              may be CHECK_NO_TIME */
     struct str device_id; /* bad: that it speaks for; p == NULL: unknown */
+    size_t line;          /* of a text of lines, from 1; else 0 */
     const void *value;    /* the protocol's */
 };
 

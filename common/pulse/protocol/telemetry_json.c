@@ -19,7 +19,7 @@ static const struct str members[MEMBER_COUNT] = {
     [METRICS] = {"metrics", 7},
 };
 
-static bool reading_number(yyjson_val *v, struct field *f)
+static void reading_number(yyjson_val *v, struct field *f)
 {
     bool whole = yyjson_is_sint(v) ||
                  (yyjson_is_uint(v) && yyjson_get_uint(v) <= INT64_MAX);
@@ -29,29 +29,25 @@ static bool reading_number(yyjson_val *v, struct field *f)
         f->integer = yyjson_get_sint(v);
     else
         f->real = yyjson_get_num(v);
-    return true;
 }
 
 static bool reading_take(struct check *c, yyjson_val *key, yyjson_val *v,
                          struct field *f)
 {
-    f->name = json_str(key);
-    if (!check_slice(c, STR("metrics"), f->name, CHECK_NAME_MAX))
-        return false;
-    if (yyjson_is_num(v))
-        return reading_number(v, f);
-    if (yyjson_is_bool(v)) {
+    *f = (struct field){.name = json_str(key), .type = FIELD_TEXT};
+    if (yyjson_is_num(v)) {
+        reading_number(v, f);
+    } else if (yyjson_is_bool(v)) {
         f->type = FIELD_BOOLEAN;
         f->boolean = yyjson_get_bool(v);
-        return true;
-    }
-    f->type = FIELD_TEXT;
-    f->text = json_str(v);
-    if (!yyjson_is_str(v))
-        return fault_set(&c->fault, c->arena, FAULT_WRONG_TYPE, STR("metrics"),
+    } else if (yyjson_is_str(v)) {
+        f->text = json_str(v);
+    } else {
+        return fault_set(&c->fault, c->arena, FAULT_WRONG_TYPE,
+                         check_path(c, "metrics", f->name),
                          "must be a number, true, false or text");
-    return f->text.n == 0 ||
-           check_slice(c, STR("metrics"), f->text, CHECK_TEXT_MAX);
+    }
+    return check_reading(c, f);
 }
 
 static bool readings_take(struct check *c, yyjson_val *v,
@@ -74,10 +70,8 @@ static bool readings_take(struct check *c, yyjson_val *v,
         arena_alloc(c->arena, (yyjson_get_len(v) + 1) * sizeof *fields);
     yyjson_obj_foreach(v, i, n, key, value)
     {
-        if (!reading_take(c, key, value, &fields[i])) {
-            c->fault.field = check_path(c, "metrics", json_str(key));
+        if (!reading_take(c, key, value, &fields[i]))
             return false;
-        }
     }
     t->metrics = fields;
     t->metric_count = n;
