@@ -112,8 +112,7 @@ static void fault_add(const struct reject *reject, struct buf *out)
     const struct fault *f = &reject->fault;
 
     if (reject->line > 0)
-        buf_addf(out, ": line %zu", reject->line);
-    buf_add_text(out, ": ");
+        buf_addf(out, "line %zu: ", reject->line);
     if (f->field.p)
         buf_addf(out, "%.*s ", STR_ARG(f->field));
     buf_addf(out, "%.*s (%s)", STR_ARG(f->message), fault_name(f->code));
@@ -126,8 +125,10 @@ static void message_add(const struct intake *in, struct buf *out)
     buf_addf(out, "%s: %zu of %zu lines rejected",
              intake_refused(in) ? "nothing written" : "partial write", bad,
              in->units);
-    for (size_t i = 0; i < bad && i < FAULTS_TOLD; i++)
+    for (size_t i = 0; i < bad && i < FAULTS_TOLD; i++) {
+        buf_add_text(out, i == 0 ? ": " : "; ");
         fault_add(&in->rejects.items[i], out);
+    }
     if (bad > FAULTS_TOLD)
         buf_addf(out, "; and %zu more", bad - FAULTS_TOLD);
 }

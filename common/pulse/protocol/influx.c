@@ -114,7 +114,7 @@ static bool influx_open(struct body *b)
     s->rest = b->posted.text;
     s->utf8 = str_utf8_valid(s->rest);
     reader_init(s, c, s->rest.n);
-    b->records_max = equals_count(s->rest) + 1;
+    b->records_max = equals_count(s->rest);
     return true;
 }
 
