@@ -2,6 +2,7 @@
 #include "common/http.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,8 @@ enum {
     BODY_FIRST = 64 * 1024, /* reserved at most for what is only announced */
     DISCARD_MAX = 16 * 1024 * 1024,
     FLUSH_MAX_S = 5, /* at the end, for answers on their way */
+    DISCIPLINE = 1,  /* libmicrohttpd's strictest level within the RFCs */
+    DESCRIPTORS_OWN = 256,
 };
 
 /* --- begin and end ------------------------------------------------------- */
@@ -52,11 +55,9 @@ static void *on_uri(void *cls, const char *uri,
     r->connection = connection;
     r->conn = http_conn_of(connection);
     r->received_us = clock_wall_us();
-    r->started_us = clock_mono_us();
+    r->started_us = http_conn_begin(r->conn);
     r->target_ok = http_target_parse(arena_str(a, str_of(uri)), a, &r->target);
-    atomic_store(&r->conn->route, s->options.route_count);
-    /* If it is cut, on_access will see. */
-    (void)http_conn_turn(r->conn, HTTP_READING);
+    atomic_store(&r->conn->route, (uint32_t)s->options.route_count);
     return r;
 }
 
@@ -91,22 +92,66 @@ static void on_completed(void *cls, struct MHD_Connection *connection,
 
 /* --- is it acceptable? --------------------------------------------------- */
 
+/* "GET, HEAD, POST": what may be done with the target. */
+static void allowed(struct http_request *r, struct buf *out)
+{
+    const struct http_options *options = &r->server->options;
+    for (size_t i = 0; i < options->route_count; i++) {
+        const struct http_route *route = &options->routes[i];
+        if (!http_target_match(&r->target, route->path, r->arena))
+            continue;
+        bool get = strcmp(route->method, MHD_HTTP_METHOD_GET) == 0;
+        buf_addf(out, "%s%s%s", out->n == 0 ? "" : ", ", route->method,
+                 get ? ", " MHD_HTTP_METHOD_HEAD : "");
+    }
+}
+
 static void refuse_method(struct http_request *r)
 {
     AUTO_RELEASE(buf) allow = {0};
-    const struct http_options *options = &r->server->options;
-    for (size_t i = 0; i < options->route_count; i++)
-        if (http_target_match(&r->target, options->routes[i].path, r->arena))
-            buf_addf(&allow, "%s%s", allow.n == 0 ? "" : ", ",
-                     options->routes[i].method);
-    if (allow.n == 0) {
+    allowed(r, &allow);
+    bool asked = strcmp(r->method, MHD_HTTP_METHOD_OPTIONS) == 0;
+    if (allow.n > 0)
+        http_reply_header(r, MHD_HTTP_HEADER_ALLOW, allow.p);
+    if (asked && (allow.n > 0 || str_is(r->target.path, "*")))
+        http_reply(r, MHD_HTTP_NO_CONTENT, NULL, (struct str){NULL, 0});
+    else if (allow.n == 0)
         http_reply_error(r, MHD_HTTP_NOT_FOUND, "not_found",
                          "no such endpoint");
-        return;
+    else
+        http_reply_error(r, MHD_HTTP_METHOD_NOT_ALLOWED, "method_not_allowed",
+                         "this endpoint does not answer this method");
+}
+
+static bool is_known(const char *method)
+{
+    static const char *const known[] = {
+        MHD_HTTP_METHOD_GET,   MHD_HTTP_METHOD_HEAD,   MHD_HTTP_METHOD_POST,
+        MHD_HTTP_METHOD_PUT,   MHD_HTTP_METHOD_DELETE, MHD_HTTP_METHOD_OPTIONS,
+        MHD_HTTP_METHOD_PATCH,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (strcmp(known[i], method) == 0)
+            return true;
+    return false;
+}
+
+/* Is it a request at all, whatever its path? */
+static bool check_line(struct http_request *r)
+{
+    bool any = r->target_ok && str_is(r->target.path, "*");
+    if (!is_known(r->method)) {
+        http_reply_error(r, MHD_HTTP_NOT_IMPLEMENTED, "not_implemented",
+                         "nothing here has this method");
+        return false;
     }
-    http_reply_header(r, MHD_HTTP_HEADER_ALLOW, allow.p);
-    http_reply_error(r, MHD_HTTP_METHOD_NOT_ALLOWED, "method_not_allowed",
-                     "this endpoint does not answer this method");
+    if (r->target_ok &&
+        (!any || strcmp(r->method, MHD_HTTP_METHOD_OPTIONS) == 0))
+        return true;
+    http_reply_error(r, MHD_HTTP_BAD_REQUEST, "malformed_target",
+                     "the request target is no path, has a broken "
+                     "percent-escape or is not UTF-8");
+    return false;
 }
 
 static bool find_route(struct http_request *r)
@@ -115,18 +160,14 @@ static bool find_route(struct http_request *r)
     const char *method = r->method;
     if (strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
         method = MHD_HTTP_METHOD_GET; /* the library leaves the body out */
-    if (!r->target_ok) {
-        http_reply_error(r, MHD_HTTP_BAD_REQUEST, "malformed_target",
-                         "the request target has a broken percent-escape or "
-                         "is not UTF-8");
+    if (!check_line(r))
         return false;
-    }
     for (size_t i = 0; i < options->route_count; i++) {
         const struct http_route *route = &options->routes[i];
         if (strcmp(route->method, method) == 0 &&
             http_target_match(&r->target, route->path, r->arena)) {
             r->route = route;
-            atomic_store(&r->conn->route, i);
+            atomic_store(&r->conn->route, (uint32_t)i);
             return true;
         }
     }
@@ -211,22 +252,36 @@ static enum MHD_Result refuse(struct http_request *r)
     return MHD_YES;
 }
 
-static enum MHD_Result begin(struct http_request *r, const char *method)
+static enum MHD_Result begin(struct http_request *r, const char *method,
+                             const char *version)
 {
+    if (!http_conn_turn_on(r->conn, HTTP_READING))
+        return MHD_NO;
     r->method = method;
     r->started = true;
     r->phase = HTTP_BODY;
     atomic_fetch_add(&r->server->pending, 1);
+    if (!http_framing_ok(r, version))
+        return send_answer(r);
     if (!find_route(r) || !check_length(r) ||
         (r->route->gate != NULL && !r->route->gate(r, r->route->arg)))
         return refuse(r);
     return MHD_YES;
 }
 
+static void note_received(struct http_request *r, size_t n)
+{
+    uint64_t before =
+        atomic_load_explicit(&r->conn->received, memory_order_relaxed);
+    atomic_store_explicit(&r->conn->received, before + n,
+                          memory_order_relaxed); /* the only writer */
+}
+
 static enum MHD_Result discard(struct http_request *r, size_t *n)
 {
     if (*n == 0)
         return send_answer(r);
+    note_received(r, *n);
     r->discarded += *n;
     *n = 0;
     return r->discarded > DISCARD_MAX ? cut_short(r) : MHD_YES;
@@ -253,6 +308,7 @@ static enum MHD_Result take_body(struct http_request *r, const char *data,
     if (*n > r->route->body_max - r->body.n) {
         refuse_size(r);
     } else if (body_room(r, *n)) {
+        note_received(r, *n);
         buf_add(&r->body, data, *n);
         *n = 0;
         return MHD_YES;
@@ -278,19 +334,18 @@ static enum MHD_Result hand_over(struct http_request *r)
 
 static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection,
                                  const char *url, const char *method,
-                                 const char *version_text, const char *data,
+                                 const char *version, const char *data,
                                  size_t *n, void **req_cls)
 {
     struct http_request *r = *req_cls;
     (void)cls;
     (void)connection;
     (void)url;
-    (void)version_text;
-    if (r == NULL || http_conn_cut(r->conn))
+    if (r == NULL || http_conn_is_cut(r->conn))
         return MHD_NO;
     switch (r->phase) {
     case HTTP_HEADERS:
-        return begin(r, method);
+        return begin(r, method, version);
     case HTTP_BODY:
         return *n > 0 ? take_body(r, data, n) : hand_over(r);
     case HTTP_DISCARD:
@@ -324,28 +379,21 @@ static size_t unescape_nothing(void *cls, struct MHD_Connection *connection,
     return strlen(text);
 }
 
-/* Of the whole, what one thread may have. */
-static unsigned share(const struct http_options *o)
-{
-    int threads = o->threads < 1 ? 1 : o->threads;
-    return (unsigned)((o->connections_max + threads - 1) / threads);
-}
-
 struct MHD_Daemon *http_daemon_new(struct http_thread *t)
 {
     struct http_server *s = t->server;
-    const struct http_options *o = &s->options;
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
-        NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
-        MHD_OPTION_LISTEN_SOCKET, s->listen_fd, MHD_OPTION_URI_LOG_CALLBACK,
-        on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_THREAD_SAFETY |
+            MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
+        0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, log_library,
+        NULL, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
+        MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
         MHD_OPTION_NOTIFY_CONNECTION, http_conn_notify, t,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_CONNECTION_LIMIT, share(o), MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)o->idle_timeout_s, MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
-        MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, UINT_MAX, /* the door's to keep */
+        MHD_OPTION_CONNECTION_TIMEOUT, 0u,     /* the sweeper's */
+        MHD_OPTION_CLIENT_DISCIPLINE_LVL, DISCIPLINE, MHD_OPTION_END);
 }
 
 static void lock_init(struct http_server *s)
@@ -363,9 +411,24 @@ static void server_free(struct http_server *s)
     http_threads_stop(s);
     close(s->listen_fd);
     http_stats_free(s->stats);
+    http_peers_free(s->peers);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
     free(s);
+}
+
+/* A connection is a descriptor, and the process needs some for itself. */
+static int conn_max(const struct http_options *o)
+{
+    int64_t all = http_descriptors();
+    int64_t room =
+        all > 4 * DESCRIPTORS_OWN ? all - DESCRIPTORS_OWN : all * 3 / 4;
+    if (o->connections_max <= room)
+        return o->connections_max;
+    log_warn("http_connections_lowered", LOG_I("wanted", o->connections_max),
+             LOG_I("connections", room), LOG_I("descriptors", all),
+             LOG_S("remedy", "raise the limit of open files (ulimit -n)"));
+    return (int)room;
 }
 
 struct http_server *http_server_new(const struct http_options *options,
@@ -379,8 +442,10 @@ struct http_server *http_server_new(const struct http_options *options,
     s->listen_fd = fd;
     s->port = http_port(fd);
     lock_init(s);
+    s->conn_max = conn_max(options);
+    s->peers = http_peers_new(options->connections_per_address_max);
     s->stats = http_stats_new(s);
-    if (!http_threads_start(s) || !http_sweeper_start(s)) {
+    if (!http_threads_start(s) || !http_door_start(s)) {
         err_set(err, ERR_FATAL, "cannot start the HTTP server on %s",
                 options->listen);
         server_free(s);
@@ -398,10 +463,9 @@ void http_server_quiesce(struct http_server *s)
 {
     if (atomic_exchange(&s->quiet, true))
         return;
-    /* No longer listening; closed only after the threads ended, for one may
-     * be about to accept. */
+    /* No longer listening; closed only after the door's thread ended, for it
+     * may be about to accept. */
     shutdown(s->listen_fd, SHUT_RDWR);
-    http_threads_wake(s);
 }
 
 size_t http_server_pending(const struct http_server *s)
@@ -428,6 +492,6 @@ void http_server_free(struct http_server *s)
         return;
     http_server_quiesce(s);
     flush(s);
-    http_sweeper_stop(s);
+    http_door_stop(s);
     server_free(s);
 }

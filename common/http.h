@@ -42,10 +42,13 @@ struct http_route {
 struct http_options {
     const char *listen; /* "127.0.0.1:8080", "[::1]:0", "0.0.0.0:8080" */
     int threads;
-    int connections_max;
-    int connections_per_address_max; /* 0: no limit */
-    int idle_timeout_s;              /* keep-alive */
-    int request_timeout_s;           /* first byte to end of body; then 408 */
+    int connections_max; /* beyond: 503, and room is made among the idle */
+    int connections_per_address_max; /* of an IPv6 /64, too; 0: no limit */
+    int idle_timeout_s;              /* nothing of a next request */
+    int header_timeout_s;  /* first byte to end of headers; 0: as the next */
+    int request_timeout_s; /* first byte to end of body; then 408 */
+    int send_timeout_s;    /* for the peer to take an answer; 0: 120 */
+    int64_t body_rate;     /* bytes/s a body must come at; 0: any */
     size_t body_bytes_max; /* of all bodies held at once, then 503; 0: none */
     const struct http_route *routes; /* must outlive the server */
     size_t route_count;

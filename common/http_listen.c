@@ -14,14 +14,15 @@
 
 enum { BACKLOG = 1024, HOST_MAX = 256, PORT_MAX = 8 };
 
-/* A connection is a descriptor: take as many as we may. */
-static void raise_fd_limit(void)
+int64_t http_descriptors(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 0;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)limit.rlim_cur;
 }
 
 /* Copies s, NUL-terminated; false if it is too long. */
@@ -68,7 +69,6 @@ static int bind_to(const struct addrinfo *a)
 int http_listen(const char *where, struct err *err)
 {
     char host[HOST_MAX], port[PORT_MAX];
-    raise_fd_limit();
     if (!split(where, host, port)) {
         err_set(err, ERR_FATAL, "\"%s\" is not address:port", where);
         return -1;

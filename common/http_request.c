@@ -168,3 +168,19 @@ void http_send_last(int fd, struct str bytes)
     ssize_t sent = send(fd, bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)sent; /* it is the peer's fault, and loss, if it does not fit */
 }
+
+void http_send_last_error(int fd, int status, int retry_s, const char *code,
+                          const char *message)
+{
+    AUTO_RELEASE(buf) body = {0}, text = {0};
+    http_error_body(&body, code, message);
+    buf_addf(&text, "HTTP/1.1 %d %s\r\nConnection: close\r\n", status,
+             MHD_get_reason_phrase_for((unsigned)status));
+    if (retry_s > 0)
+        buf_addf(&text, "Retry-After: %d\r\n", retry_s);
+    buf_addf(&text,
+             "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+             body.n);
+    buf_add_str(&text, buf_str(&body));
+    http_send_last(fd, buf_str(&text));
+}

@@ -49,36 +49,55 @@ static struct str decode(struct str s, bool plus_is_space, struct arena *a)
 }
 
 /* "http://host/path" means "/path" (RFC 9112, 3.2.2). */
-static struct str without_authority(struct str target)
+static bool without_authority(struct str target, struct str *out)
 {
-    if (target.n == 0 || target.p[0] == '/')
-        return target;
-    for (size_t i = 0; i + 3 <= target.n; i++)
-        if (memcmp(target.p + i, "://", 3) == 0) {
-            struct str rest = {target.p + i + 3, target.n - i - 3};
-            const char *slash = memchr(rest.p, '/', rest.n);
-            if (slash == NULL)
-                return STR("/");
-            return (struct str){slash, rest.n - (size_t)(slash - rest.p)};
-        }
-    return target;
+    static const struct str schemes[] = {STR("http://"), STR("https://")};
+    *out = target;
+    if (str_starts(target, STR("/")) || str_is(target, "*"))
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        struct str scheme = schemes[i], rest;
+        if (target.n <= scheme.n ||
+            !str_eq_nocase((struct str){target.p, scheme.n}, scheme))
+            continue;
+        rest = (struct str){target.p + scheme.n, target.n - scheme.n};
+        size_t host_n = 0;
+        while (host_n < rest.n && rest.p[host_n] != '/' &&
+               rest.p[host_n] != '?')
+            host_n++;
+        *out = (struct str){rest.p + host_n, rest.n - host_n};
+        if (!str_starts(*out, STR("/")) && out->n == 0)
+            *out = STR("/");
+        return host_n > 0 && str_starts(*out, STR("/"));
+    }
+    return false;
 }
 
-static bool is_plain(struct str s)
+enum { IS_PLAIN, HAS_ESCAPES, IS_BROKEN };
+
+static int form_of(struct str s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] == '%' || s.p[i] == '\0' || (s.p[i] & 0x80))
-            return false;
-    return true;
+    int form = IS_PLAIN;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c <= ' ' || c == 0x7f || c == '#')
+            return IS_BROKEN;
+        if (c == '%' || c >= 0x80)
+            form = HAS_ESCAPES;
+    }
+    return form;
 }
 
 bool http_target_parse(struct str target, struct arena *a,
                        struct http_target *out)
 {
-    *out = (struct http_target){.raw = without_authority(target)};
+    int form = form_of(target);
+    *out = (struct http_target){0};
+    if (form == IS_BROKEN || !without_authority(target, &out->raw))
+        return false;
     str_cut(out->raw, '?', &out->raw, &out->query);
     out->path = out->raw;
-    if (is_plain(target))
+    if (form == IS_PLAIN)
         return true;
     if (!escapes_ok(target))
         return false;

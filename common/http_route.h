@@ -16,8 +16,9 @@ struct http_target {
     int arg_count;
 };
 
-/* Takes "/path?query" or "http://host/path?query" apart; target and a must
- * live as long as out. False if an escape is broken or means NUL, or what is
+/* Takes "/path?query", "http://host/path?query" or "*" apart; target and a
+ * must live as long as out. False if it is none of these, has a control
+ * character or a fragment, if an escape is broken or means NUL, or if what is
  * decoded is not UTF-8. */
 bool http_target_parse(struct str target, struct arena *a,
                        struct http_target *out) MUST_USE;

@@ -18,6 +18,8 @@ struct http_stats {
     char requests[NAME_MAX_BYTES];
     size_t route_count;
     struct of_route *routes; /* route_count + 1; the last: no route */
+    struct counter *cuts[HTTP_CUT_COUNT];
+    struct counter *refusals[HTTP_REFUSAL_COUNT];
 };
 
 static double ask_pending(void *arg)
@@ -53,6 +55,38 @@ static void add_gauge(struct http_stats *stats, const char *what,
     metrics_gauge_fn(stats->metrics, text, help, ask, stats);
 }
 
+/* One counter per reason. */
+static void add_reasons(struct http_stats *stats, const char *what,
+                        const char *help, const char *const reasons[],
+                        size_t count, struct counter *counters[])
+{
+    char text[NAME_MAX_BYTES];
+    name(stats, what, text);
+    for (size_t i = 0; i < count; i++)
+        counters[i] = metrics_counter(stats->metrics, text, help, "reason",
+                                      reasons[i], NULL);
+}
+
+static void add_ends(struct http_stats *stats)
+{
+    static const char *const cuts[HTTP_CUT_COUNT] = {
+        [HTTP_CUT_IDLE] = "idle",      [HTTP_CUT_CROWDED] = "crowded",
+        [HTTP_CUT_HEADER] = "header",  [HTTP_CUT_REQUEST] = "request",
+        [HTTP_CUT_RATE] = "body_rate", [HTTP_CUT_SEND] = "send",
+    };
+    static const char *const refusals[HTTP_REFUSAL_COUNT] = {
+        [HTTP_REFUSED_ADDRESS] = "address",
+        [HTTP_REFUSED_TOTAL] = "total",
+        [HTTP_REFUSED_DESCRIPTORS] = "descriptors",
+    };
+    add_reasons(stats, "connections_cut_total",
+                "Connections closed because their peer took too long.", cuts,
+                HTTP_CUT_COUNT, stats->cuts);
+    add_reasons(stats, "connections_refused_total",
+                "Connections not taken, by what there were too many of.",
+                refusals, HTTP_REFUSAL_COUNT, stats->refusals);
+}
+
 static const char *label_of(const struct http_stats *stats, size_t route)
 {
     return route == stats->route_count
@@ -80,6 +114,7 @@ struct http_stats *http_stats_new(struct http_server *s)
     add_gauge(stats, "connections", "Open connections.", ask_connections);
     add_gauge(stats, "body_bytes", "Bytes of request bodies held.",
               ask_body_bytes);
+    add_ends(stats);
     return stats;
 }
 
@@ -118,4 +153,16 @@ void http_stats_count(struct http_stats *stats, size_t route, int status,
     counter_add(counter, 1);
     histogram_observe(stats->routes[route].seconds,
                       (double)(clock_mono_us() - started_us) / 1e6);
+}
+
+void http_stats_cut(struct http_stats *stats, enum http_cut why)
+{
+    if (stats != NULL)
+        counter_add(stats->cuts[why], 1);
+}
+
+void http_stats_refuse(struct http_stats *stats, enum http_refusal why)
+{
+    if (stats != NULL)
+        counter_add(stats->refusals[why], 1);
 }

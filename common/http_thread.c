@@ -13,7 +13,8 @@
  * events, and sleeps, whenever it got exactly as many as it asked for (128),
  * before it looks at those it has: with as many clients waiting for answers,
  * all stand still (tests/unit/http_life_test.c). And answers given in another
- * thread are handed over by one wake-up for many, not one write each.
+ * thread are handed over by one wake-up for many, not one write each: only
+ * this thread calls libmicrohttpd, which therefore wakes nobody itself.
  */
 enum { EVENTS_MAX = 2 };
 
@@ -53,6 +54,34 @@ void http_release(struct http_server *s)
             wake(&s->threads[i]);
 }
 
+void http_threads_give(struct http_server *s, struct http_conn *c)
+{
+    struct http_thread *t = &s->threads[0];
+    for (int i = 1; i < s->thread_count; i++)
+        if (atomic_load(&s->threads[i].conn_count) <
+            atomic_load(&t->conn_count))
+            t = &s->threads[i];
+    atomic_fetch_add(&t->conn_count, 1);
+    c->thread = t;
+    struct http_conn *first = atomic_load(&t->arrived);
+    do
+        c->next_arrived = first;
+    while (!atomic_compare_exchange_weak(&t->arrived, &first, c));
+    if (first == NULL)
+        wake(t);
+}
+
+/* For each that has arrived. */
+static void arrived_do(struct http_thread *t, void (*fn)(struct http_conn *c))
+{
+    struct http_conn *c = atomic_exchange(&t->arrived, NULL);
+    while (c != NULL) {
+        struct http_conn *next = c->next_arrived;
+        fn(c);
+        c = next;
+    }
+}
+
 static void resume_answered(struct http_thread *t)
 {
     struct http_request *r = atomic_exchange(&t->answered, NULL);
@@ -68,15 +97,8 @@ static void wake_take(struct http_thread *t)
     uint64_t count;
     ssize_t n = read(t->wake_fd, &count, sizeof count);
     (void)n;
+    arrived_do(t, http_conn_open);
     resume_answered(t);
-}
-
-static void quiesce_if_asked(struct http_thread *t)
-{
-    if (t->quiet || !atomic_load(&t->server->quiet))
-        return;
-    t->quiet = true;
-    (void)MHD_quiesce_daemon(t->daemon); /* gives our own socket back */
 }
 
 static void *turn(void *arg)
@@ -89,7 +111,6 @@ static void *turn(void *arg)
         for (int i = 0; i < n; i++)
             if (events[i].data.fd == t->wake_fd)
                 wake_take(t);
-        quiesce_if_asked(t);
         MHD_run(t->daemon);
     }
     return NULL;
@@ -125,23 +146,16 @@ bool http_threads_start(struct http_server *s)
     return true;
 }
 
-void http_threads_wake(struct http_server *s)
-{
-    for (int i = 0; i < s->thread_count; i++)
-        wake(&s->threads[i]);
-}
-
 static void thread_release(struct http_thread *t)
 {
     if (t->running) {
         int joined = pthread_join(t->thread, NULL);
         assert(joined == 0);
     }
+    arrived_do(t, http_conn_drop);
     resume_answered(t);
-    if (t->daemon != NULL) {
-        (void)MHD_quiesce_daemon(t->daemon);
+    if (t->daemon != NULL)
         MHD_stop_daemon(t->daemon);
-    }
     close(t->wake_fd);
     close(t->epoll_fd);
 }
@@ -149,7 +163,8 @@ static void thread_release(struct http_thread *t)
 void http_threads_stop(struct http_server *s)
 {
     atomic_store(&s->stopping, true);
-    http_threads_wake(s);
+    for (int i = 0; i < s->thread_count; i++)
+        wake(&s->threads[i]);
     for (int i = 0; i < s->thread_count; i++)
         thread_release(&s->threads[i]);
     free(s->threads);

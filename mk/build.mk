@@ -123,7 +123,8 @@ $(foreach f,$(FUZZERS),$(eval \
     $(call program,fuzz,bin/$(f),tests/fuzz/$(f).c $(ORACLE),$(ORACLE_LIBS))))
 
 # Of make bench-writer and bench-ingest: programs, and what they share.
-BENCHES := fill_topic limit_copy peer_insert load limit_http
+BENCHES := fill_topic limit_copy peer_insert load limit_http \
+    http_null
 BENCH_PARTS := tests/bench/tap.c tests/bench/series_book.c tests/bench/post.c \
     tools/pulse-sim/tally.c
 $(foreach b,$(BENCHES),$(eval \

@@ -77,6 +77,8 @@ static bool http_open(struct server *s, const struct api_settings *settings,
         .listen = settings->listen,
         .threads = (int)settings->http_threads,
         .connections_max = (int)settings->connections_max,
+        .connections_per_address_max =
+            (int)settings->connections_per_address_max,
         .idle_timeout_s = IDLE_TIMEOUT_S,
         .request_timeout_s = REQUEST_TIMEOUT_S,
         .routes = s->routes,

@@ -11,7 +11,7 @@ struct api_settings {
     const char *listen;
     const char *anonymous_tenant; /* "": none */
     int64_t http_threads;
-    int64_t connections_max;
+    int64_t connections_max, connections_per_address_max;
     int64_t workers;
     int64_t queue_max;
     int64_t statement_timeout_ms;

@@ -22,15 +22,26 @@ void client_release(struct client *c)
     buf_release(&c->in);
 }
 
-struct client dial(int port)
+struct client dial_socket(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    return (struct client){.fd = fd};
+}
+
+void dial_to(struct client *c, int port)
 {
     struct sockaddr_in at = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
-    return (struct client){.fd = fd};
+    assert_int_equal(connect(c->fd, (struct sockaddr *)&at, sizeof at), 0);
+}
+
+struct client dial(int port)
+{
+    struct client c = dial_socket();
+    dial_to(&c, port);
+    return c;
 }
 
 void say(struct client *c, struct str bytes)

@@ -20,7 +20,9 @@ struct answer {
 
 void client_release(struct client *c);
 DEFINE_AUTO_RELEASE(client)
-struct client dial(int port); /* 127.0.0.1 */
+struct client dial_socket(void);          /* a socket */
+void dial_to(struct client *c, int port); /* to 127.0.0.1 */
+struct client dial(int port);             /* both */
 /* Ends quietly where the server has closed: its answer tells. */
 void say(struct client *c, struct str bytes);
 void say_text(struct client *c, const char *text);

@@ -9,6 +9,8 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/http.h"
@@ -53,7 +55,9 @@ static void keep(struct http_request *r, void *arg)
     pthread_mutex_unlock(&door.lock);
 }
 
-static struct http_server *start(int per_address_max)
+static struct metrics *metrics;
+
+static struct http_server *start(int connections_max, int per_address_max)
 {
     static const struct http_route routes[] = {
         {"POST", "/block", block, NULL, NULL, 100, NULL},
@@ -64,12 +68,14 @@ static struct http_server *start(int per_address_max)
     struct http_server *s = http_server_new(
         &(struct http_options){.listen = "127.0.0.1:0",
                                .threads = 1,
-                               .connections_max = 1000,
+                               .connections_max = connections_max,
                                .connections_per_address_max = per_address_max,
                                .idle_timeout_s = 60,
                                .request_timeout_s = 60,
                                .routes = routes,
-                               .route_count = ARRAY_LEN(routes)},
+                               .route_count = ARRAY_LEN(routes),
+                               .metrics = metrics,
+                               .metrics_prefix = "crowd"},
         &err);
     if (s == NULL)
         fail_msg("%s", err.text);
@@ -84,7 +90,7 @@ static struct http_server *start(int per_address_max)
 static void as_many_ready_as_one_wait_gives(void **state)
 {
     (void)state;
-    AUTO(http_server) s = start(0);
+    AUTO(http_server) s = start(1000, 0);
     struct client blocker = dial(http_server_port(s)), crowd[BATCH];
     struct answer a;
     for (size_t i = 0; i < BATCH; i++) {
@@ -113,7 +119,7 @@ static void as_many_ready_as_one_wait_gives(void **state)
 static void held_answers_go_when_released(void **state)
 {
     (void)state;
-    AUTO(http_server) s = start(0);
+    AUTO(http_server) s = start(1000, 0);
     struct client crowd[BATCH];
     struct answer a;
     for (size_t i = 0; i < BATCH; i++) {
@@ -135,10 +141,43 @@ static void held_answers_go_when_released(void **state)
     }
 }
 
+/* --- too many ------------------------------------------------------------ */
+
+static uint64_t counted(const char *name, const char *help, const char *reason)
+{
+    return counter_get(
+        metrics_counter(metrics, name, help, "reason", reason, NULL));
+}
+
+static uint64_t refused(const char *reason)
+{
+    return counted("crowd_http_connections_refused_total",
+                   "Connections not taken, by what there were too many of.",
+                   reason);
+}
+
+/* Dials until one is served. */
+static struct client dial_until_served(int port)
+{
+    int64_t end_us = clock_mono_us() + ANSWER_MS * 1000;
+    for (;;) {
+        struct client c = dial(port);
+        struct answer a;
+        assert_true(clock_mono_us() < end_us);
+        say_text(&c, POST("/echo"));
+        if (hear(&c, &a) && a.status == 200) {
+            forget(&c, &a);
+            return c;
+        }
+        client_release(&c);
+        poll(NULL, 0, 50);
+    }
+}
+
 static void one_address_has_a_bound(void **state)
 {
     (void)state;
-    AUTO(http_server) s = start(3);
+    AUTO(http_server) s = start(1000, 3);
     struct client crowd[3];
     struct answer a;
     for (size_t i = 0; i < ARRAY_LEN(crowd); i++) {
@@ -151,18 +190,107 @@ static void one_address_has_a_bound(void **state)
     client_release(&one_more);
     client_release(&crowd[0]);
     /* Its place is free once the server has seen it go. */
-    int64_t end_us = clock_mono_us() + ANSWER_MS * 1000;
-    bool heard = false;
-    while (!heard) {
-        assert_true(clock_mono_us() < end_us);
-        crowd[0] = dial(http_server_port(s));
-        say_text(&crowd[0], POST("/echo"));
-        heard = hear(&crowd[0], &a);
-        if (!heard)
-            client_release(&crowd[0]);
-    }
+    crowd[0] = dial_until_served(http_server_port(s));
+    assert_true(refused("address") >= 1);
     for (size_t i = 0; i < ARRAY_LEN(crowd); i++)
         client_release(&crowd[i]);
+}
+
+/* Who comes to a full server is told so, and the idle make room; who is in
+ * the middle of a request stays. */
+static void a_full_house_makes_room(void **state)
+{
+    (void)state;
+    AUTO(http_server) s = start(4, 0);
+    int port = http_server_port(s);
+    struct client crowd[4], busy = dial(port);
+    struct answer a;
+    say_text(&busy, "POST /echo HTTP/1.1\r\nHost: h\r\n"
+                    "Content-Length: 2\r\n\r\nh");
+    for (size_t i = 0; i < 3; i++)
+        crowd[i] = dial_until_served(port);
+    AUTO_RELEASE(client) one_more = dial(port);
+    say_text(&one_more, POST("/echo"));
+    assert_true(hear(&one_more, &a));
+    assert_int_equal(a.status, 503);
+    assert_true(has(a.head, "Retry-After: 1\r\n"));
+    assert_true(has(a.head, "Connection: close\r\n"));
+    assert_true(has(a.body, "\"too_many_connections\""));
+    forget(&one_more, &a);
+    assert_false(hear_more(&one_more));
+    assert_true(refused("total") >= 1);
+    crowd[3] = dial_until_served(port);
+    assert_true(counted("crowd_http_connections_cut_total",
+                        "Connections closed because their peer took too long.",
+                        "crowded") >= 1);
+    say_text(&busy, "i");
+    assert_true(hear(&busy, &a));
+    assert_int_equal(a.status, 200);
+    for (size_t i = 0; i < ARRAY_LEN(crowd); i++)
+        client_release(&crowd[i]);
+    client_release(&busy);
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage use;
+    getrusage(RUSAGE_SELF, &use);
+    return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+           (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
+}
+
+static void leave_no_descriptor(void)
+{
+    struct rlimit limit;
+    int next = dup(0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = (rlim_t)next;
+    close(next);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void without_descriptors_it_neither_spins_nor_stops(void **state)
+{
+    (void)state;
+    AUTO(http_server) s = start(1000, 0);
+    struct rlimit before;
+    getrlimit(RLIMIT_NOFILE, &before);
+    AUTO_RELEASE(client) good = dial_until_served(http_server_port(s));
+    struct client late[4];
+    uint64_t refused_before = refused("descriptors");
+    for (size_t i = 0; i < ARRAY_LEN(late); i++)
+        late[i] = dial_socket();
+    leave_no_descriptor();
+    for (size_t i = 0; i < ARRAY_LEN(late); i++)
+        dial_to(&late[i], http_server_port(s));
+    double cpu_before = cpu_seconds();
+    for (int i = 0; i < 5; i++) { /* it is in use, so it may stay */
+        poll(NULL, 0, 200);
+        struct answer a = ask(&good, POST("/echo"));
+        assert_int_equal(a.status, 200);
+        forget(&good, &a);
+    }
+    assert_true(cpu_seconds() - cpu_before < 0.3);
+    assert_true(refused("descriptors") > refused_before);
+    setrlimit(RLIMIT_NOFILE, &before);
+    for (size_t i = 0; i < ARRAY_LEN(late); i++) {
+        assert_int_equal(ask(&late[i], POST("/echo")).status, 200);
+        client_release(&late[i]);
+    }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    metrics = metrics_new();
+    return 0;
+}
+
+static int take_down(void **state)
+{
+    (void)state;
+    metrics_free(metrics);
+    return 0;
 }
 
 int main(void)
@@ -171,6 +299,8 @@ int main(void)
         cmocka_unit_test(as_many_ready_as_one_wait_gives),
         cmocka_unit_test(held_answers_go_when_released),
         cmocka_unit_test(one_address_has_a_bound),
+        cmocka_unit_test(a_full_house_makes_room),
+        cmocka_unit_test(without_descriptors_it_neither_spins_nor_stops),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, take_down);
 }

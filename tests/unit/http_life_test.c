@@ -89,18 +89,6 @@ static void await_held(size_t count)
     }
 }
 
-static bool with_key(struct http_request *r, void *arg)
-{
-    (void)arg;
-    if (http_header(r, "X-Key").p != NULL) {
-        http_set_data(r, "noted");
-        return true;
-    }
-    http_reply_header(r, "WWW-Authenticate", "Bearer");
-    http_reply_error(r, 401, "no_key", "say \"who\" you are");
-    return false;
-}
-
 static void echo(struct http_request *r, void *arg)
 {
     (void)arg;
@@ -111,7 +99,6 @@ static const struct http_route routes[] = {
     {"GET", "/", echo, NULL, NULL, 0, NULL},
     {"POST", "/echo", echo, NULL, NULL, 1000, NULL},
     {"POST", "/later", answer_later, NULL, NULL, 1000, NULL},
-    {"POST", "/gated", echo, with_key, NULL, 1000, NULL},
 };
 
 static struct http_server *start(const char *prefix, int request_timeout_s,
@@ -152,13 +139,6 @@ static int take_down(void **state)
 }
 
 #define H " HTTP/1.1\r\nHost: h\r\n"
-
-static uint64_t count_of(const char *name, const char *route,
-                         const char *status)
-{
-    return counter_get(metrics_counter(metrics, name, "HTTP requests answered.",
-                                       "route", route, "status", status, NULL));
-}
 
 /* --- answers from another thread ----------------------------------------- */
 
@@ -235,77 +215,6 @@ static void a_gone_peer_is_seen(void **state)
 }
 
 /* --- deadlines ----------------------------------------------------------- */
-
-struct dripping {
-    struct client client;
-    const char *drops; /* said one by one; when these are used up, 'x' */
-    int64_t took_ms;   /* 0: not cut yet */
-};
-
-/* Says one more byte; true when the server has ended it. */
-static bool drip(struct dripping *d)
-{
-    struct pollfd ready = {.fd = d->client.fd, .events = POLLIN};
-    if (poll(&ready, 1, 0) == 0) {
-        say(&d->client, (struct str){*d->drops == '\0' ? "x" : d->drops++, 1});
-        return false;
-    }
-    while (hear_more(&d->client))
-        continue;
-    return true;
-}
-
-static void drip_until_cut(struct dripping *all, size_t count)
-{
-    int64_t start_us = clock_mono_us();
-    for (size_t left = count; left > 0; poll(NULL, 0, 100)) {
-        int64_t now_ms = (clock_mono_us() - start_us) / 1000;
-        assert_true(now_ms < ANSWER_MS);
-        for (size_t i = 0; i < count; i++)
-            if (all[i].took_ms == 0 && drip(&all[i])) {
-                all[i].took_ms = now_ms;
-                left--;
-            }
-    }
-}
-
-static void slow_peers_are_cut(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *head, *drops, *heard;
-        int64_t least_ms, most_ms;
-    } cases[] = {
-        {"POST /echo" H "Content-Length: 900\r\n\r\n", "", " 408 ", 900, 3000},
-        {"POST /echo" H "Transfer-Encoding: chunked\r\n\r\n200\r\n", "",
-         " 408 ", 900, 3000},
-        {"POST /gated" H "Content-Length: 900\r\n\r\n", "", "request_timeout",
-         900, 3000},
-        {"GET /" H, "X-Long: ", " 408 ", 900, 3000},
-        {"GE", "T /", "", 1900, 4000}, /* nobody yet to answer */
-    };
-    struct dripping all[ARRAY_LEN(cases)] = {0};
-    AUTO(http_server) s = start("short", 1, 0);
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        all[i] = (struct dripping){.client = dial(http_server_port(s)),
-                                   .drops = cases[i].drops};
-        say_text(&all[i].client, cases[i].head);
-    }
-    drip_until_cut(all, ARRAY_LEN(all));
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct str heard = buf_str(&all[i].client.in);
-        assert_in_range(all[i].took_ms, cases[i].least_ms, cases[i].most_ms);
-        if (cases[i].heard[0] == '\0')
-            assert_int_equal(heard.n, 0);
-        else
-            assert_true(has(heard, cases[i].heard));
-        client_release(&all[i].client);
-    }
-    const char *name = "short_http_requests_total";
-    assert_int_equal(count_of(name, "/echo", "408"), 2);
-    assert_int_equal(count_of(name, "none", "408"), 1);
-    assert_int_equal(http_server_pending(s), 0);
-}
 
 /* What waits for us has no deadline; what waits for the peer idles out. */
 static void only_the_peer_has_a_deadline(void **state)
@@ -444,7 +353,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_from_other_threads),
         cmocka_unit_test(a_gone_peer_is_seen),
-        cmocka_unit_test(slow_peers_are_cut),
         cmocka_unit_test(only_the_peer_has_a_deadline),
         cmocka_unit_test(all_bodies_together_have_a_bound),
         cmocka_unit_test(thousands_of_connections),

@@ -164,7 +164,7 @@ static void requests_and_answers(void **state)
         {"GET /items/x/latest/y" H "\r\n", 404, NULL, NULL},
         {"GET //" H "\r\n", 404, NULL, NULL},
         {"POST /items/x" H "Content-Length: 2\r\n\r\nhi", 405,
-         "\"method_not_allowed\"", "Allow: GET, DELETE\r\n"},
+         "\"method_not_allowed\"", "Allow: GET, HEAD, DELETE\r\n"},
         {"GET /echo" H "\r\n", 405, NULL, "Allow: POST\r\n"},
         {"POST /echo" H "\r\n", 411, "\"length_required\"", NULL},
         {"POST /echo" H "Content-Length: 0\r\n\r\n", 200, "", NULL},
