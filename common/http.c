@@ -235,7 +235,7 @@ static enum MHD_Result cut_short(struct http_request *r)
 {
     AUTO_RELEASE(buf) text = {0};
     http_request_raw(r, &text);
-    http_send_last(r->conn->fd, buf_str(&text));
+    http_send_last(r->server, r->conn->fd, buf_str(&text));
     return MHD_NO;
 }
 
@@ -379,12 +379,36 @@ static size_t unescape_nothing(void *cls, struct MHD_Connection *connection,
     return strlen(text);
 }
 
+/* A gnutls_certificate_retrieve_function3. */
+static int give_certificate(gnutls_session_t session,
+                            const struct gnutls_cert_retr_st *info,
+                            gnutls_pcert_st **certificates, unsigned *count,
+                            gnutls_ocsp_data_st **ocsp, unsigned *ocsp_count,
+                            gnutls_privkey_t *key, unsigned *flags)
+{
+    struct MHD_Connection *connection = gnutls_session_get_ptr(session);
+    (void)info;
+    *ocsp = NULL;
+    *ocsp_count = 0;
+    *flags = 0; /* they stay ours */
+    return http_tls_give(http_conn_of(connection)->thread->server->tls,
+                         certificates, count, key);
+}
+
 struct MHD_Daemon *http_daemon_new(struct http_thread *t)
 {
     struct http_server *s = t->server;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0,
+         (void *)(uintptr_t)give_certificate},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0,
+         (void *)(uintptr_t)HTTP_TLS_PRIORITIES},
+        {MHD_OPTION_END, 0, NULL},
+    };
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_THREAD_SAFETY |
-            MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
+            MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG |
+            (s->tls != NULL ? MHD_USE_TLS : 0),
         0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, log_library,
         NULL, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
         MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,
@@ -393,7 +417,8 @@ struct MHD_Daemon *http_daemon_new(struct http_thread *t)
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_CONNECTION_LIMIT, UINT_MAX, /* the door's to keep */
         MHD_OPTION_CONNECTION_TIMEOUT, 0u,     /* the sweeper's */
-        MHD_OPTION_CLIENT_DISCIPLINE_LVL, DISCIPLINE, MHD_OPTION_END);
+        MHD_OPTION_CLIENT_DISCIPLINE_LVL, DISCIPLINE, MHD_OPTION_ARRAY,
+        s->tls != NULL ? tls : &tls[2], MHD_OPTION_END);
 }
 
 static void lock_init(struct http_server *s)
@@ -412,6 +437,7 @@ static void server_free(struct http_server *s)
     close(s->listen_fd);
     http_stats_free(s->stats);
     http_peers_free(s->peers);
+    http_tls_free(s->tls);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -437,8 +463,17 @@ struct http_server *http_server_new(const struct http_options *options,
     int fd = http_listen(options->listen, err);
     if (fd < 0)
         return NULL;
+    struct http_tls *tls = NULL;
+    if (options->tls_certificate != NULL) {
+        tls = http_tls_new(options->tls_certificate, options->tls_key, err);
+        if (tls == NULL) {
+            close(fd);
+            return NULL;
+        }
+    }
     struct http_server *s = xcalloc(1, sizeof *s);
     s->options = *options;
+    s->tls = tls;
     s->listen_fd = fd;
     s->port = http_port(fd);
     lock_init(s);

@@ -41,6 +41,8 @@ struct http_route {
 
 struct http_options {
     const char *listen; /* "127.0.0.1:8080", "[::1]:0", "0.0.0.0:8080" */
+    /* PEM files, read again when they change; NULL: no TLS. */
+    const char *tls_certificate, *tls_key;
     int threads;
     int connections_max; /* beyond: 503, and room is made among the idle */
     int connections_per_address_max; /* of an IPv6 /64, too; 0: no limit */

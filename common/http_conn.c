@@ -152,8 +152,8 @@ static void answer_late(struct http_conn *c, enum http_wait wait,
     struct http_server *s = c->thread->server;
     size_t route =
         wait == HTTP_READING ? atomic_load(&c->route) : s->options.route_count;
-    http_send_last_error(c->fd, MHD_HTTP_REQUEST_TIMEOUT, 0, "request_timeout",
-                         message);
+    http_send_last_error(s, c->fd, MHD_HTTP_REQUEST_TIMEOUT, 0,
+                         "request_timeout", message);
     http_stats_count(s->stats, route, MHD_HTTP_REQUEST_TIMEOUT, since_us);
 }
 

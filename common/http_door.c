@@ -53,8 +53,8 @@ static void refuse(struct door *d, int fd, enum http_refusal why)
     http_stats_refuse(d->server->stats, why);
     if (why == HTTP_REFUSED_TOTAL) {
         d->crowded = true;
-        http_send_last_error(fd, MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_S,
-                             "too_many_connections",
+        http_send_last_error(d->server, fd, MHD_HTTP_SERVICE_UNAVAILABLE,
+                             RETRY_S, "too_many_connections",
                              "This server has as many connections as it may.");
         /* Closing with unread bytes would take the answer back. */
         ssize_t n = recv(fd, unread, sizeof unread, MSG_DONTWAIT);

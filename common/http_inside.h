@@ -16,6 +16,7 @@
 #include "common/buf.h"
 #include "common/http.h"
 #include "common/http_route.h"
+#include "common/http_tls.h"
 
 enum { HTTP_STATUS_MIN = 100, HTTP_STATUS_MAX = 599, HTTP_HEADERS_MAX = 8 };
 
@@ -177,11 +178,12 @@ struct MHD_Response *http_request_response(struct http_request *r);
 void http_request_raw(const struct http_request *r, struct buf *out);
 /* Appends the JSON of http_reply_error. */
 void http_error_body(struct buf *out, const char *code, const char *message);
-/* Writes to a peer that gets no second chance; never waits. */
-void http_send_last(int fd, struct str bytes);
+/* Writes to a peer that gets no second chance; never waits. Nothing with TLS,
+ * where only libmicrohttpd could. */
+void http_send_last(const struct http_server *s, int fd, struct str bytes);
 /* An error, and that the connection closes. retry_s 0: no Retry-After. */
-void http_send_last_error(int fd, int status, int retry_s, const char *code,
-                          const char *message);
+void http_send_last_error(const struct http_server *s, int fd, int status,
+                          int retry_s, const char *code, const char *message);
 
 /* --- framing (http_framing.c) -------------------------------------------- */
 
@@ -210,6 +212,7 @@ struct http_server {
     int thread_count;
     struct http_options options;
     int listen_fd, port;
+    struct http_tls *tls; /* NULL: without */
     struct http_stats *stats;
     atomic_bool quiet;
     atomic_size_t pending;    /* requests unanswered */

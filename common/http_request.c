@@ -163,14 +163,16 @@ void http_request_raw(const struct http_request *r, struct buf *out)
     buf_add_str(out, r->answer);
 }
 
-void http_send_last(int fd, struct str bytes)
+void http_send_last(const struct http_server *s, int fd, struct str bytes)
 {
+    if (s->tls != NULL)
+        return;
     ssize_t sent = send(fd, bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)sent; /* it is the peer's fault, and loss, if it does not fit */
 }
 
-void http_send_last_error(int fd, int status, int retry_s, const char *code,
-                          const char *message)
+void http_send_last_error(const struct http_server *s, int fd, int status,
+                          int retry_s, const char *code, const char *message)
 {
     AUTO_RELEASE(buf) body = {0}, text = {0};
     http_error_body(&body, code, message);
@@ -182,5 +184,5 @@ void http_send_last_error(int fd, int status, int retry_s, const char *code,
              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
              body.n);
     buf_add_str(&text, buf_str(&body));
-    http_send_last(fd, buf_str(&text));
+    http_send_last(s, fd, buf_str(&text));
 }

@@ -94,6 +94,13 @@ static const char *label_of(const struct http_stats *stats, size_t route)
                : stats->server->options.routes[route].path;
 }
 
+static double ask_expiry(void *arg)
+{
+    const struct http_stats *stats = arg;
+    return (double)(http_tls_expires_us(stats->server->tls) - clock_wall_us()) /
+           1e6;
+}
+
 struct http_stats *http_stats_new(struct http_server *s)
 {
     if (s->options.metrics == NULL)
@@ -114,6 +121,10 @@ struct http_stats *http_stats_new(struct http_server *s)
     add_gauge(stats, "connections", "Open connections.", ask_connections);
     add_gauge(stats, "body_bytes", "Bytes of request bodies held.",
               ask_body_bytes);
+    if (s->tls != NULL)
+        add_gauge(stats, "tls_certificate_expires_seconds",
+                  "Until the certificate expires; negative: it has.",
+                  ask_expiry);
     add_ends(stats);
     return stats;
 }

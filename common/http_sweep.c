@@ -114,6 +114,8 @@ void http_sweep(struct http_server *s)
     int64_t now_us = clock_mono_us();
     size_t looked = 0;
     s->odd_sweep = !s->odd_sweep;
+    if (s->tls != NULL)
+        http_tls_look(s->tls);
     pthread_mutex_lock(&s->lock);
     for (s->swept = s->conns; s->swept != NULL;) {
         struct http_conn *c = s->swept;

@@ -14,7 +14,7 @@ endif
 Q := $(if $(V),,@)
 
 PACKAGES := rdkafka libpq libcurl libmicrohttpd yyjson libxxhash \
-            libcrypto libprotobuf-c zlib libzstd snappy
+            libcrypto gnutls libprotobuf-c zlib libzstd snappy
 PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
 ORACLE_LIBS    := $(shell pkg-config --libs avro-c)
 PACKAGE_LIBS   := $(shell pkg-config --libs $(PACKAGES)) -lm -pthread

@@ -293,6 +293,9 @@ static struct http_server *server_new(struct edge *e,
     return http_server_new(
         &(struct http_options){
             .listen = s->listen,
+            .tls_certificate =
+                s->tls_certificate[0] ? s->tls_certificate : NULL,
+            .tls_key = s->tls_key,
             .threads = (int)s->threads,
             .connections_max = (int)s->connections_max,
             .connections_per_address_max = (int)s->connections_per_address_max,

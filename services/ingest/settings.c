@@ -13,6 +13,11 @@ struct limits record_limits;
 static const struct conf_item items[] = {
     {"PULSE_INGEST_LISTEN", CONF_TEXT, AT(listen), "127.0.0.1:" PORT_INGEST, 0,
      0, NULL, "Address and port devices and agents post to."},
+    {"PULSE_INGEST_TLS_CERT", CONF_TEXT, AT(tls_certificate), "", 0, 0, NULL,
+     "PEM file: the certificate, then those that signed it; read again when it "
+     "changes. Empty: no TLS."},
+    {"PULSE_INGEST_TLS_KEY", CONF_TEXT, AT(tls_key), "", 0, 0, NULL,
+     "PEM file: the certificate's key, without a password."},
     SETTINGS_ADMIN_ITEM("INGEST", PORT_ADMIN_INGEST, struct ingest_settings,
                         admin_listen),
     {"PULSE_INGEST_THREADS", CONF_INT, AT(threads), "2", 1, 64, NULL,
@@ -85,6 +90,12 @@ static bool device_tag_good(struct err *err)
 static bool settings_agree(struct err *err)
 {
     const struct ingest_settings *s = &ingest_settings;
+
+    if ((s->tls_certificate[0] == '\0') != (s->tls_key[0] == '\0')) {
+        err_set(err, ERR_INPUT,
+                "PULSE_INGEST_TLS_CERT and PULSE_INGEST_TLS_KEY go together");
+        return false;
+    }
 
     if (s->inflight_records_max < s->records_max) {
         err_set(err, ERR_INPUT,
