@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The edge while Kafka or PostgreSQL is away, and while it stops."""
 
+import secrets
 import signal
 import subprocess
 import threading
 import time
 
 import pytest
+from confluent_kafka.admin import ConfigResource
 from harness.stack import BIN
 from harness.wait import wait_until
 
 METRIC = "/api/v1/metrics/ingest"
 TELEMETRY = "/api/v1/telemetry"
+EVENTS = "/api/v1/events"
 DEADLINE_S = 10  # of a request, whatever Kafka does
 
 
@@ -163,6 +166,68 @@ def test_budget_refuses_all_or_nothing(stack):
     assert len(in_kafka(stack, since)) == 100
     assert edge.metric("pulse_ingest_inflight_records") == 0
     assert edge.stop() == 0
+
+
+def test_topic_missing(stack):
+    """Not made yet, and deleted under a running edge: 503 that says which
+    trouble it is, and not ready."""
+    stack.acme = stack.key("acme")
+    admin = stack.kafka.admin()
+
+    def delete():
+        admin.delete_topics(["pulse.events"])["pulse.events"].result(30)
+
+    def code():
+        return stack.post(METRIC, {"name": "a", "value": 1},
+                          stack.acme).json()["error"]["code"]
+    delete()
+    edge = stack.service("ingest", "-topic").start(ready=False)
+    try:
+        wait_until(lambda: code() == "topic_missing", 10, "it says so")
+        assert not edge.ready()
+        answer = stack.post(METRIC, {"name": "a", "value": 1}, stack.acme)
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        stack.kafka.make_topics(["pulse.events"])
+        edge.wait_ready()
+        assert stack.post(METRIC, {"name": "a", "value": 1},
+                          stack.acme).status_code == 202
+        delete()
+        wait_until(lambda: code() == "topic_missing", 10, "it notices")
+        assert not edge.ready()
+        edge.wait_log("event=kafka_away why=no_topic")
+        assert edge.stop() == 0
+    finally:
+        stack.kafka.make_topics(["pulse.events"])
+
+
+def test_topic_takes_less_than_the_edge(edge):
+    """What the broker finds too large is 413, not an endless 503; and its
+    smaller neighbours go on."""
+    admin = edge.kafka.admin()
+
+    def limit(**settings):
+        topic = ConfigResource("topic", "pulse.events", set_config={
+            k.replace("_", "."): v for k, v in settings.items()})
+        for done in admin.alter_configs([topic]).values():
+            done.result(30)
+    text = secrets.token_hex(30000)
+    small, large = [{"level": "info", "message": m} for m in ("x", text)]
+    limit(max_message_bytes="4000")
+    try:
+        wait_until(lambda: edge.post(
+            EVENTS, large, edge.acme).status_code == 413, 10, "it is refused")
+        answer = edge.post(EVENTS, large, edge.acme)
+        assert answer.json()["error"]["code"] == "message_too_large"
+        assert edge.post(EVENTS, small, edge.acme).status_code == 202
+        assert edge.edge.metric("pulse_ingest_records_failed_total",
+                                verdict="too_large") == 2
+        assert edge.edge.log_count(
+            "event=kafka_not_delivered topic=pulse.events") <= 2
+    finally:
+        limit()
+    wait_until(lambda: edge.post(EVENTS, large, edge.acme).ok, 10,
+               "it is taken again")
 
 
 def test_sigterm_under_load_loses_nothing(stack):

@@ -58,7 +58,10 @@ class Kafka:
         if there:
             for done in admin.delete_topics(there).values():
                 done.result(30)
-        wanted = dict(TOPICS)
+        self.make_topics(TOPICS)
+
+    def make_topics(self, names):
+        admin, wanted = self.admin(), {n: TOPICS[n] for n in names}
 
         def make():
             """A topic just deleted may still be known for a moment."""
@@ -68,7 +71,7 @@ class Kafka:
                     del wanted[name]
             return not wanted
         wait_until(make, 30, "topics are made")
-        for topic in TOPICS:
+        for topic in names:
             self.ends(topic)
 
     def ends(self, topic):
