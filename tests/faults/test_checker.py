@@ -156,3 +156,25 @@ def test_equal_numbers_are_equal_and_words_are_not():
     assert checker.plain({"a": 1, "b": [2]}) == checker.plain({"b": [2.0], "a": 1.0})
     assert checker.plain({"a": 1}) != checker.plain({"a": True})
     assert checker.plain("1") != checker.plain(1)
+
+
+def test_sees_more_repeats_than_were_sent(run):
+    """Of what was sent twice over HTTP, the second may be a duplicate."""
+    world, c = run
+    one = good(world.journal.entries)
+    rest = [e for e in world.journal.entries if e is not one]
+    c.execute("UPDATE store.ingest_ledger SET stored = stored - 1,"
+              " duplicate = duplicate + 1 WHERE topic = 'pulse.telemetry'"
+              f" AND {ONE.format(t='store.ingest_ledger')}".replace(
+                  "FROM store.ingest_ledger",
+                  "FROM store.ingest_ledger WHERE topic = 'pulse.telemetry'"
+                  " AND stored > 0"))
+    stored = checker.Stored.read(c, world.tenants, world.books)
+    c.rollback()
+
+    def judge(again):
+        entry = replace(one, off=None, acknowledged=False, again=again)
+        return checker.judge(Journal([*rest, entry]), stored, world.books,
+                             world.ends())
+    assert judge(1) == []
+    assert any("duplicate, should have" in w for w in judge(0))

@@ -4,6 +4,7 @@ contradict each other, bytes nobody can read. Everything goes into a journal."""
 
 import threading
 import time
+from collections import Counter
 
 import requests
 from confluent_kafka import Producer
@@ -200,6 +201,7 @@ class Devices(threading.Thread):
         self.headers = {"Authorization": f"Bearer {key}"}
         self.clock, self.accepted = now_us() - HOUR, 0
         self.refused = self.unanswered = 0
+        self.codes = Counter()  # of refusals
         self.ending, self.problem = threading.Event(), None
         self.slowest = 0.0  # seconds one answer took
 
@@ -247,6 +249,9 @@ class Devices(threading.Thread):
                 self.accepted += len(records)
                 break
             assert answer.status_code in (408, 503), answer.text
+            if answer.status_code == 503:
+                assert int(answer.headers["Retry-After"]) > 0
+            self.codes[answer.json()["error"]["code"]] += 1
             self.refused += 1
             self._again(entries, 0.2)
         return session
