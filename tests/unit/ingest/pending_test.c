@@ -247,7 +247,7 @@ static const struct {
 static void script_try(size_t n)
 {
     const char *script = scripts[n].script;
-    const char *late = strchr(script, '|') + 1;
+    const char *late = script + strcspn(script, "|") + 1;
     struct client c = post("/script", script);
     if (*late != '\0') {
         /* Sent means: the sending thread has let go of it. */
