@@ -215,12 +215,14 @@ static bool fields_take(struct cursor *c, struct influx_line *line)
     }
 }
 
+/* Carriage returns belong to the end, where nothing else is before it. */
 static bool line_ends(struct cursor *c)
 {
     space_skip(c);
-    if (meaning_at(c) == RETURN && (c->p + 1 == c->end || c->p[1] == '\n'))
-        c->p++;
-    return meaning_at(c) == NEWLINE;
+    const char *end = c->p;
+    while (end < c->end && *end == '\r')
+        end++;
+    return end == c->end || *end == '\n';
 }
 
 static bool time_take(struct cursor *c, struct influx_line *line)
