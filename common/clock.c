@@ -15,6 +15,11 @@ int64_t clock_mono_us(void)
     return clock_us(CLOCK_MONOTONIC);
 }
 
+int64_t clock_mono_coarse_us(void)
+{
+    return clock_us(CLOCK_MONOTONIC_COARSE);
+}
+
 int64_t clock_wall_us(void)
 {
     return clock_us(CLOCK_REALTIME);

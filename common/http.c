@@ -33,7 +33,6 @@
  * on; unless the peer asked first (Expect), or has more than DISCARD_MAX.
  */
 enum {
-    ARENA_BLOCK = 4096,
     CONNECTION_MEMORY = 16 * 1024,
     BODY_FIRST = 64 * 1024, /* reserved at most for what is only announced */
     DISCARD_MAX = 16 * 1024 * 1024,
@@ -48,12 +47,13 @@ static void *on_uri(void *cls, const char *uri,
                     struct MHD_Connection *connection)
 {
     struct http_server *s = cls;
-    struct arena *a = arena_new(ARENA_BLOCK);
+    struct http_conn *c = http_conn_of(connection);
+    struct arena *a = http_kept_arena(&c->thread->kept);
     struct http_request *r = arena_zalloc(a, 1, sizeof *r);
     r->server = s;
     r->arena = a;
     r->connection = connection;
-    r->conn = http_conn_of(connection);
+    r->conn = c;
     r->received_us = clock_wall_us();
     r->started_us = http_conn_begin(r->conn);
     r->target_ok = http_target_parse(arena_str(a, str_of(uri)), a, &r->target);
@@ -86,8 +86,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection,
     else if (r->started)
         atomic_fetch_sub(&s->pending, 1);
     atomic_fetch_sub(&s->body_bytes, r->body.n);
-    buf_release(&r->body);
-    arena_free(r->arena);
+    http_kept_body_back(&r->conn->thread->kept, &r->body);
+    http_kept_arena_back(&r->conn->thread->kept, r->arena);
 }
 
 /* --- is it acceptable? --------------------------------------------------- */
@@ -208,6 +208,7 @@ static bool check_length(struct http_request *r)
         refuse_size(r);
         return false;
     }
+    r->body = http_kept_body(&r->conn->thread->kept);
     if (bytes > 0)
         (void)buf_reserve(&r->body, bytes < BODY_FIRST ? bytes : BODY_FIRST);
     return true;
@@ -222,11 +223,7 @@ static enum MHD_Result send_answer(struct http_request *r)
     r->phase = HTTP_ANSWERING;
     if (!http_conn_turn(r->conn, HTTP_SENDING))
         return MHD_NO;
-    struct MHD_Response *response = http_request_response(r);
-    enum MHD_Result queued =
-        MHD_queue_response(r->connection, (unsigned)r->status, response);
-    MHD_destroy_response(response); /* the connection has its own hold */
-    return queued;
+    return http_request_queue(r);
 }
 
 /* Answers past libmicrohttpd, which takes no answer in the middle of a body;

@@ -119,7 +119,7 @@ static bool turn_to(struct http_conn *c, enum http_wait to, int64_t now_us)
 
 bool http_conn_turn(struct http_conn *c, enum http_wait to)
 {
-    return turn_to(c, to, clock_mono_us());
+    return turn_to(c, to, clock_mono_coarse_us());
 }
 
 bool http_conn_turn_on(struct http_conn *c, enum http_wait to)

@@ -110,6 +110,28 @@ void http_peers_free(struct http_peers *p);
 bool http_peers_add(struct http_peers *p, const struct in6_addr *a) MUST_USE;
 void http_peers_remove(struct http_peers *p, const struct in6_addr *a);
 
+/* --- what a thread keeps between requests (http_kept.c) ------------------ */
+
+enum { HTTP_KEPT_MAX = 64 };
+
+/* One thread's; {0} is empty. */
+struct http_kept {
+    struct arena *arenas[HTTP_KEPT_MAX]; /* empty ones */
+    struct buf bodies[HTTP_KEPT_MAX];    /* too */
+    int arena_count, body_count;
+    struct MHD_Response *response; /* the last small one; NULL: none */
+    struct buf type, body;         /* its */
+};
+
+struct arena *http_kept_arena(struct http_kept *k);
+void http_kept_arena_back(struct http_kept *k, struct arena *a);
+struct buf http_kept_body(struct http_kept *k);
+void http_kept_body_back(struct http_kept *k, struct buf *body);
+/* The response of these, k's own; NULL if it is not worth keeping. */
+struct MHD_Response *http_kept_response(struct http_kept *k, const char *type,
+                                        struct str body);
+void http_kept_release(struct http_kept *k);
+
 /* --- threads (http_thread.c) --------------------------------------------- */
 
 struct http_thread {
@@ -118,6 +140,7 @@ struct http_thread {
     int epoll_fd, wake_fd;
     pthread_t thread;
     bool running;
+    struct http_kept kept;
     atomic_int conn_count;
     _Atomic(struct http_conn *) arrived;     /* to be opened */
     struct http_conn *opening;               /* being so */
@@ -172,8 +195,8 @@ struct http_request {
     struct http_request *next; /* see http_thread.answered */
 };
 
-/* The answer as libmicrohttpd takes it; points into r. */
-struct MHD_Response *http_request_response(struct http_request *r);
+/* Hands the answer to libmicrohttpd. */
+enum MHD_Result http_request_queue(struct http_request *r);
 /* The answer as bytes, for where libmicrohttpd takes none. */
 void http_request_raw(const struct http_request *r, struct buf *out);
 /* Appends the JSON of http_reply_error. */

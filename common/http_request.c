@@ -135,7 +135,7 @@ void http_reply_error(struct http_request *r, int status, const char *code,
 
 /* --- the answer on its way ----------------------------------------------- */
 
-struct MHD_Response *http_request_response(struct http_request *r)
+static struct MHD_Response *response_new(const struct http_request *r)
 {
     struct MHD_Response *response =
         MHD_create_response_from_buffer_static(r->answer.n, r->answer.p);
@@ -149,6 +149,23 @@ struct MHD_Response *http_request_response(struct http_request *r)
     if (atomic_load(&r->server->quiet))
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     return response;
+}
+
+enum MHD_Result http_request_queue(struct http_request *r)
+{
+    struct MHD_Response *response = NULL;
+    unsigned status = (unsigned)r->status;
+    if (r->content_type != NULL && r->field_count == 0 &&
+        !atomic_load(&r->server->quiet))
+        response = http_kept_response(&r->conn->thread->kept, r->content_type,
+                                      r->answer);
+    if (response != NULL)
+        return MHD_queue_response(r->connection, status, response);
+    response = response_new(r);
+    enum MHD_Result queued =
+        MHD_queue_response(r->connection, status, response);
+    MHD_destroy_response(response); /* the connection has its own hold */
+    return queued;
 }
 
 void http_request_raw(const struct http_request *r, struct buf *out)

@@ -97,7 +97,8 @@ bool http_target_parse(struct str target, struct arena *a,
         return false;
     str_cut(out->raw, '?', &out->raw, &out->query);
     out->path = out->raw;
-    if (form == IS_PLAIN)
+    out->plain = form == IS_PLAIN;
+    if (out->plain)
         return true;
     if (!escapes_ok(target))
         return false;
@@ -129,6 +130,8 @@ bool http_target_match(struct http_target *t, const char *pattern,
 {
     struct str wants = str_of(pattern), gots = t->raw, want, got;
     t->arg_count = 0;
+    if (t->plain && strchr(pattern, '{') == NULL)
+        return str_eq(wants, gots);
     for (;;) {
         bool more = str_next(&wants, '/', &want);
         if (more != str_next(&gots, '/', &got))

@@ -11,6 +11,7 @@ struct http_target {
     struct str raw;   /* the path as sent: "/" and "%2F" differ */
     struct str path;  /* decoded */
     struct str query; /* as sent, without '?' */
+    bool plain;       /* nothing in raw is to be decoded */
     struct str arg_names[HTTP_ARGS_MAX];
     struct str arg_values[HTTP_ARGS_MAX]; /* decoded */
     int arg_count;

@@ -156,6 +156,7 @@ static void thread_release(struct http_thread *t)
     resume_answered(t);
     if (t->daemon != NULL)
         MHD_stop_daemon(t->daemon);
+    http_kept_release(&t->kept);
     close(t->wake_fd);
     close(t->epoll_fd);
 }

@@ -249,6 +249,33 @@ static void a_connection_serves_many(void **state)
         }
 }
 
+/* A thread of the server keeps its last small answer, to give it again. */
+static void answers_take_turns(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *ask, *head, *body;
+    } turns[] = {
+        {"POST /echo" H "Content-Length: 2\r\n\r\nab", "text/plain", "ab"},
+        {"POST /echo" H "Content-Length: 2\r\n\r\nab", "text/plain", "ab"},
+        {"POST /echo" H "Content-Length: 2\r\n\r\nac", "text/plain", "ac"},
+        {"POST /echo" H "Content-Type: a/b\r\nContent-Length: 2\r\n\r\nac",
+         "X-Type: a/b", "ac"},
+        {"POST /echo" H "Content-Length: 0\r\n\r\n", "text/plain", ""},
+        {"POST /nothing" H "\r\n", "HTTP/1.1 204", ""},
+        {"GET /nowhere" H "\r\n", "application/json", NULL},
+    };
+    AUTO_RELEASE(client) c = dial(http_server_port(server));
+    for (size_t i = 0; i < 3 * ARRAY_LEN(turns); i++) {
+        size_t at = i % ARRAY_LEN(turns);
+        struct answer a = ask(&c, turns[at].ask);
+        assert_true(has(a.head, turns[at].head));
+        if (turns[at].body != NULL)
+            assert_true(str_is(a.body, turns[at].body));
+        forget(&c, &a);
+    }
+}
+
 static void pipelined_requests_keep_their_order(void **state)
 {
     (void)state;
@@ -431,6 +458,7 @@ int main(void)
         cmocka_unit_test(requests_and_answers),
         cmocka_unit_test(a_head_has_no_body),
         cmocka_unit_test(a_connection_serves_many),
+        cmocka_unit_test(answers_take_turns),
         cmocka_unit_test(pipelined_requests_keep_their_order),
         cmocka_unit_test(an_announced_body_too_large),
         cmocka_unit_test(a_huge_body_is_not_read),
