@@ -85,10 +85,26 @@ static bool keys_repeat(const struct str *keys, size_t n, struct str *key)
     return false;
 }
 
+/* Mostly all have marks of their own, and that is that. */
+static bool keys_differ(yyjson_val *object)
+{
+    uint64_t marks = 0;
+    yyjson_obj_iter iter = yyjson_obj_iter_with(object);
+    for (yyjson_val *k; (k = yyjson_obj_iter_next(&iter)) != NULL;) {
+        uint64_t mark = name_mark(json_str(k));
+        if ((marks & mark) != 0)
+            return false;
+        marks |= mark;
+    }
+    return true;
+}
+
 bool json_duplicate(yyjson_val *object, struct str *key)
 {
     struct str few[64], *keys = few;
     size_t n = yyjson_obj_size(object), i = 0;
+    if (keys_differ(object))
+        return false;
     if (n > ARRAY_LEN(few))
         keys = xreallocarray(NULL, n, sizeof *keys);
     yyjson_obj_iter iter = yyjson_obj_iter_with(object);
@@ -98,13 +114,6 @@ bool json_duplicate(yyjson_val *object, struct str *key)
     if (keys != few)
         free(keys);
     return twice;
-}
-
-struct str json_str(yyjson_val *v)
-{
-    if (!yyjson_is_str(v))
-        return (struct str){NULL, 0};
-    return (struct str){yyjson_get_str(v), yyjson_get_len(v)};
 }
 
 static void add_escaped(struct buf *b, unsigned char c)

@@ -17,7 +17,13 @@ yyjson_doc *json_parse(struct arena *a, struct str text, struct err *err)
 /* The first key that appears twice in this object (not in nested ones);
  * false where there is none. */
 bool json_duplicate(yyjson_val *object, struct str *key);
-struct str json_str(yyjson_val *v); /* empty slice if v is no string */
+/* Empty slice if v is no string. */
+static inline struct str json_str(yyjson_val *v)
+{
+    if (!yyjson_is_str(v))
+        return (struct str){NULL, 0};
+    return (struct str){yyjson_get_str(v), yyjson_get_len(v)};
+}
 
 /* Appends value as JSON: text quoted and escaped, a number that reads back
  * exactly the same, a finite value only (else null). */

@@ -52,20 +52,10 @@ static struct str name_of(const struct names *n, size_t i)
                                                i * n->stride);
 }
 
-/* One bit of 64: names of different bits are different. */
-static uint64_t mark_of(struct str name)
-{
-    if (name.n == 0)
-        return 1;
-    unsigned first = (unsigned char)name.p[0];
-    unsigned last = (unsigned char)name.p[name.n - 1];
-    return UINT64_C(1) << ((first + 7 * last + 13 * name.n) & 63);
-}
-
 static size_t add_one_of_few(struct names *n, size_t i)
 {
     struct str name = name_of(n, i);
-    uint64_t mark = mark_of(name);
+    uint64_t mark = name_mark(name);
     if ((n->marks & mark) != 0)
         for (size_t k = 0; k < n->count; k++)
             if (str_eq(name_of(n, k), name))

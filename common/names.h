@@ -7,6 +7,16 @@
 
 #include "common/str.h"
 
+/* One bit of 64: names of different bits are different. */
+static inline uint64_t name_mark(struct str name)
+{
+    if (name.n == 0)
+        return 1;
+    unsigned first = (unsigned char)name.p[0];
+    unsigned last = (unsigned char)name.p[name.n - 1];
+    return UINT64_C(1) << ((first + 7 * last + 13 * name.n) & 63);
+}
+
 enum { NAMES_PLACES = 512 };
 
 struct names {

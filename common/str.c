@@ -241,7 +241,7 @@ bool str_utf8_valid(struct str s)
 
 bool str_has_nul(struct str s)
 {
-    return s.n > 0 && memchr(s.p, '\0', s.n) != NULL;
+    return !str_plain(s) && memchr(s.p, '\0', s.n) != NULL;
 }
 
 char *str_dup(struct str s)

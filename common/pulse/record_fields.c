@@ -5,9 +5,22 @@
 #include "common/names.h"
 #include "common/pulse/record_slot.h"
 
+/* Mostly all have marks of their own, and that is that. */
+static bool fields_differ(const struct field *fields, size_t count)
+{
+    uint64_t marks = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t mark = name_mark(fields[i].name);
+        if ((marks & mark) != 0)
+            return false;
+        marks |= mark;
+    }
+    return true;
+}
+
 bool fields_repeat(const struct field *fields, size_t count)
 {
-    if (count < 2)
+    if (fields_differ(fields, count))
         return false;
     AUTO_RELEASE(names) names;
     size_t i = 0;

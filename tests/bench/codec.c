@@ -118,6 +118,18 @@ static void encode_libavro(struct bench *b, const struct record *r)
 
 /* ---- the contenders: each does count records ---- */
 
+/* The limit: what yyjson alone takes. */
+static void run_yyjson(struct bench *b, int count)
+{
+    struct err err;
+    for (int i = 0; i < count; i++) {
+        if (json_parse(b->arena, buf_str(&b->sample->bodies[i % BODIES]),
+                       &err) == NULL)
+            die(err.text);
+        arena_reset(b->arena);
+    }
+}
+
 static void run_json(struct bench *b, int count)
 {
     struct record r;
@@ -203,6 +215,7 @@ static const struct contender {
     const char *name;
     void (*run)(struct bench *b, int count);
 } contenders[] = {
+    {"JSON → values, yyjson alone", run_yyjson},
     {"JSON → record", run_json},
     {"record → Avro", run_encode},
     {"record → Avro, libavro", run_encode_libavro},
