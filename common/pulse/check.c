@@ -55,15 +55,21 @@ bool check_slice(struct check *c, struct str field, struct str s, size_t max)
     return true;
 }
 
-bool check_text(struct check *c, struct str field, yyjson_val *v, size_t max,
-                struct str *out)
+bool check_is_text(struct check *c, struct str field, yyjson_val *v,
+                   struct str *out)
 {
     if (!v)
         return FAIL(c, FAULT_MISSING_FIELD, field, "is required");
     if (!yyjson_is_str(v))
         return FAIL(c, FAULT_WRONG_TYPE, field, "must be text");
     *out = json_str(v);
-    return check_slice(c, field, *out, max);
+    return true;
+}
+
+bool check_text(struct check *c, struct str field, yyjson_val *v, size_t max,
+                struct str *out)
+{
+    return check_is_text(c, field, v, out) && check_slice(c, field, *out, max);
 }
 
 bool check_text_opt(struct check *c, struct str field, yyjson_val *v,

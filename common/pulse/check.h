@@ -53,6 +53,9 @@ void check_members(yyjson_val *object, const struct str *names, size_t count,
 /* Length 1 to max, UTF-8 (the JSON reader saw to it), no NUL. */
 bool check_slice(struct check *c, struct str field, struct str s, size_t max)
     MUST_USE;
+/* A JSON text, whatever is in it. */
+bool check_is_text(struct check *c, struct str field, yyjson_val *v,
+                   struct str *out) MUST_USE;
 /* As check_slice, of a JSON text. */
 bool check_text(struct check *c, struct str field, yyjson_val *v, size_t max,
                 struct str *out) MUST_USE;

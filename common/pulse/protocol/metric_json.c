@@ -29,7 +29,7 @@ static bool label_take(struct metric_build *b, yyjson_val *key,
     struct check *c = b->check;
     struct str name = json_str(key), text;
 
-    if (check_text(c, STR("labels"), value, CHECK_LABEL_VALUE_MAX, &text))
+    if (check_is_text(c, STR("labels"), value, &text))
         return metric_label(b, name, text);
     c->fault.field = check_path(c, "labels", name);
     return false;
@@ -71,7 +71,7 @@ bool metric_json_parse(struct check *c, yyjson_val *v, struct record *out)
     if (!check_object(c, (struct str){0}, v))
         return false;
     check_members(v, members, MEMBER_COUNT, found);
-    if (!check_text(c, STR("name"), found[NAME], CHECK_NAME_MAX, &name) ||
+    if (!check_is_text(c, STR("name"), found[NAME], &name) ||
         !value_take(c, found[VALUE], &value) ||
         !check_text_opt(c, STR("source"), found[SOURCE], CHECK_LABEL_VALUE_MAX,
                         &source) ||
