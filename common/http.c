@@ -167,6 +167,7 @@ static bool find_route(struct http_request *r)
         if (strcmp(route->method, method) == 0 &&
             http_target_match(&r->target, route->path, r->arena)) {
             r->route = route;
+            r->body_max = route->body_max;
             atomic_store(&r->conn->route, (uint32_t)i);
             return true;
         }
@@ -177,9 +178,10 @@ static bool find_route(struct http_request *r)
 
 static void refuse_size(struct http_request *r)
 {
-    char message[80];
-    snprintf(message, sizeof message, "the body may have at most %zu bytes",
-             r->route->body_max);
+    char message[128];
+    snprintf(message, sizeof message, "the body may have at most %zu bytes%s%s",
+             r->body_max, r->body_why ? ": " : "",
+             r->body_why ? r->body_why : "");
     http_reply_error(r, MHD_HTTP_CONTENT_TOO_LARGE, "body_too_large", message);
 }
 
@@ -198,13 +200,13 @@ static bool check_length(struct http_request *r)
 {
     bool chunked;
     uint64_t bytes = announced(r, &chunked);
-    if (r->route->body_max > 0 && !chunked &&
+    if (r->body_max > 0 && !chunked &&
         http_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH).p == NULL) {
         http_reply_error(r, MHD_HTTP_LENGTH_REQUIRED, "length_required",
                          "send Content-Length or chunked transfer coding");
         return false;
     }
-    if (bytes > r->route->body_max) {
+    if (bytes > r->body_max) {
         refuse_size(r);
         return false;
     }
@@ -212,6 +214,19 @@ static bool check_length(struct http_request *r)
     if (bytes > 0)
         (void)buf_reserve(&r->body, bytes < BODY_FIRST ? bytes : BODY_FIRST);
     return true;
+}
+
+bool http_body_limit(struct http_request *r, size_t bytes, const char *why)
+{
+    bool chunked;
+    if (bytes >= r->body_max)
+        return true;
+    r->body_max = bytes;
+    r->body_why = why;
+    if (announced(r, &chunked) <= bytes)
+        return true;
+    refuse_size(r);
+    return false;
 }
 
 /* --- a request's way ----------------------------------------------------- */
@@ -302,7 +317,7 @@ static bool body_room(struct http_request *r, size_t n)
 static enum MHD_Result take_body(struct http_request *r, const char *data,
                                  size_t *n)
 {
-    if (*n > r->route->body_max - r->body.n) {
+    if (*n > r->body_max - r->body.n) {
         refuse_size(r);
     } else if (body_room(r, *n)) {
         note_received(r, *n);

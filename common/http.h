@@ -79,11 +79,17 @@ struct str http_query(const struct http_request *r, const char *name);
 struct str http_body(const struct http_request *r);
 /* Media type of Content-Type without parameters, as sent; may be empty. */
 struct str http_content_type(const struct http_request *r);
+/* The client's, 16 bytes; IPv4 as ::ffff:a.b.c.d. Lives as long as r. */
+struct str http_peer_address(const struct http_request *r);
 int64_t http_received_us(const struct http_request *r); /* wall clock */
 /* Memory of this request, freed after the reply; one thread at a time. */
 struct arena *http_arena(struct http_request *r);
 void http_set_data(struct http_request *r, void *data);
 void *http_data(const struct http_request *r);
+/* From a gate: the body may have no more than bytes, because of why (a
+ * constant, for people). False: it announces more, and has its answer. */
+bool http_body_limit(struct http_request *r, size_t bytes, const char *why)
+    MUST_USE;
 /* The peer closed its side: nobody will read the answer. Any thread. */
 bool http_peer_gone(const struct http_request *r);
 

@@ -183,6 +183,8 @@ struct http_request {
     const char *method;
     int64_t received_us, started_us; /* wall, monotonic */
     struct buf body;
+    size_t body_max;      /* the route's, or http_body_limit's */
+    const char *body_why; /* NULL: the route's */
     size_t discarded;
     void *data;
     /* The answer; written before met is swapped. */

@@ -50,6 +50,12 @@ struct str http_content_type(const struct http_request *r)
     return str_trim(type);
 }
 
+struct str http_peer_address(const struct http_request *r)
+{
+    return (struct str){(const char *)&r->conn->address,
+                        sizeof r->conn->address};
+}
+
 int64_t http_received_us(const struct http_request *r)
 {
     return r->received_us;

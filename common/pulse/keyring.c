@@ -12,10 +12,22 @@
 
 #include "common/map.h"
 
-enum { ID_CHARS = 12, SECRET_CHARS = 43, PRESENTED_MAX = 256 };
+enum {
+    ID_CHARS = 12,
+    SECRET_CHARS = 43,
+    PRESENTED_MAX = 256,
+    BASIC_MAX = 1024, /* of Base64 */
+    USED_US = 1000000,
+};
+
+struct entry {
+    struct key key;
+    _Atomic int64_t used_us; /* 0: not since keyring_used */
+    char texts[];
+};
 
 struct keyring {
-    struct map *keys; /* key_id to struct key, texts behind it */
+    struct map *keys; /* key_id to struct entry */
     EVP_MD *sha256;   /* looking it up by name costs more than hashing */
 };
 
@@ -50,14 +62,15 @@ static struct str put(char **at, struct str s)
 
 void keyring_add(struct keyring *k, const struct key *key)
 {
-    struct key *copy = xmalloc(sizeof *copy + key->key_id.n + key->tenant_id.n +
-                               key->device_id.n);
-    char *at = (char *)(copy + 1);
-    *copy = *key;
-    copy->key_id = put(&at, key->key_id);
-    copy->tenant_id = put(&at, key->tenant_id);
-    copy->device_id = put(&at, key->device_id);
-    map_put(k->keys, copy->key_id, copy);
+    struct entry *e = xcalloc(1, sizeof *e + key->key_id.n + key->tenant_id.n +
+                                     key->device_id.n);
+    char *at = e->texts;
+    e->key = *key;
+    e->key.key_id = put(&at, key->key_id);
+    e->key.tenant_id = put(&at, key->tenant_id);
+    e->key.device_id = put(&at, key->device_id);
+    e->key.used_us = &e->used_us;
+    map_put(k->keys, e->key.key_id, e);
 }
 
 size_t keyring_count(const struct keyring *k)
@@ -81,7 +94,8 @@ const struct key *keyring_find(const struct keyring *k, struct str presented,
     if (!split(presented, &id, &secret)) {
         return NULL;
     }
-    const struct key *key = map_peek(k->keys, id);
+    const struct entry *e = map_peek(k->keys, id);
+    const struct key *key = e != NULL ? &e->key : NULL;
     unsigned char hash[SHA256_DIGEST_LENGTH];
     int hashed = EVP_Digest(secret.p, secret.n, hash, NULL, k->sha256, NULL);
     if (!hashed || key == NULL || now_us >= key->expires_at_us ||
@@ -89,6 +103,37 @@ const struct key *keyring_find(const struct keyring *k, struct str presented,
         return NULL;
     }
     return key;
+}
+
+void key_use(const struct key *key, int64_t now_us)
+{
+    int64_t noted_us = atomic_load_explicit(key->used_us, memory_order_relaxed);
+    /* A key used all the time is not written to all the time. */
+    if (noted_us == 0 || now_us - noted_us >= USED_US)
+        atomic_store_explicit(key->used_us, now_us, memory_order_relaxed);
+}
+
+struct used_call {
+    void (*fn)(struct str key_id, int64_t used_us, void *arg);
+    void *arg;
+};
+
+static bool entry_used(struct str key_id, void *value, void *arg)
+{
+    struct entry *e = value;
+    const struct used_call *call = arg;
+    int64_t used_us = atomic_exchange(&e->used_us, 0);
+    if (used_us != 0)
+        call->fn(key_id, used_us, call->arg);
+    return true;
+}
+
+void keyring_used(const struct keyring *k,
+                  void (*fn)(struct str key_id, int64_t used_us, void *arg),
+                  void *arg)
+{
+    struct used_call call = {fn, arg};
+    map_each(k->keys, entry_used, &call);
 }
 
 bool scope_parse(struct str name, unsigned *scope)
@@ -133,13 +178,37 @@ void key_make(struct key_made *out)
     OPENSSL_cleanse(secret, sizeof secret);
 }
 
-struct str key_from_headers(struct str authorization, struct str x_api_key)
+/* The password of "user:password" in Base64; empty if it is none. */
+static struct str basic_password(struct str text, struct arena *a)
+{
+    struct str user, password = {0};
+    if (text.n == 0 || text.n % 4 != 0 || text.n > BASIC_MAX) {
+        return password;
+    }
+    unsigned char *out = arena_alloc(a, text.n / 4 * 3);
+    int n = EVP_DecodeBlock(out, (const unsigned char *)text.p, (int)text.n);
+    for (size_t i = text.n; n > 0 && text.p[i - 1] == '=' && i > text.n - 2;
+         i--) {
+        n--; /* the library counts the padding */
+    }
+    struct str plain = {(const char *)out, n > 0 ? (size_t)n : 0};
+    (void)str_cut(plain, ':', &user, &password);
+    return password;
+}
+
+struct str key_from_headers(struct str authorization, struct str x_api_key,
+                            struct arena *a)
 {
     struct str scheme, value;
-    if (str_cut(str_trim(authorization), ' ', &scheme, &value) &&
-        (str_eq_nocase(scheme, STR("Bearer")) ||
-         str_eq_nocase(scheme, STR("Token")))) {
+    if (!str_cut(str_trim(authorization), ' ', &scheme, &value)) {
+        return str_trim(x_api_key);
+    }
+    if (str_eq_nocase(scheme, STR("Bearer")) ||
+        str_eq_nocase(scheme, STR("Token"))) {
         return str_trim(value);
+    }
+    if (str_eq_nocase(scheme, STR("Basic")) && x_api_key.n == 0) {
+        return basic_password(str_trim(value), a);
     }
     return str_trim(x_api_key);
 }

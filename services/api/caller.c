@@ -81,9 +81,9 @@ static bool key_admit(struct asking *a, struct str presented, struct err *err)
 
 bool caller_admit(struct asking *a, struct err *err)
 {
-    struct str presented =
-        key_from_headers(http_header(a->request, "Authorization"),
-                         http_header(a->request, "X-API-Key"));
+    struct str presented = key_from_headers(
+        http_header(a->request, "Authorization"),
+        http_header(a->request, "X-API-Key"), http_arena(a->request));
     struct str anonymous = str_of(a->settings->anonymous_tenant);
     if (presented.n > 0)
         return key_admit(a, presented, err);

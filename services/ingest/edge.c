@@ -8,6 +8,7 @@
 
 #include "common/http.h"
 #include "services/ingest/dialect.h"
+#include "services/ingest/gate.h"
 #include "services/ingest/influx_hello.h"
 #include "services/ingest/letter.h"
 
@@ -25,7 +26,7 @@ struct edge {
     struct http_route *routes;
     struct http_server *server;
     struct kafka_producer *producer;
-    struct keys *keys;
+    struct gate *gate;
     struct pendings *pendings;
     struct letters *letters;
     struct stamp_clock stamps;
@@ -43,51 +44,24 @@ static bool refuse(struct http_request *r, int status, const char *code,
     return false;
 }
 
-static bool refuse_for_now(struct http_request *r, const char *code,
-                           const char *message)
-{
-    answer_unavailable(r, code, message);
-    return false;
-}
-
 static bool refuse_closed(struct http_request *r)
 {
     http_reply_header(r, "Connection", "close");
-    return refuse_for_now(r, "draining",
-                          "This server is stopping; send again.");
+    answer_unavailable(r, "draining", "This server is stopping; send again.");
+    return false;
 }
 
-static struct str key_presented(struct http_request *r, const struct dialect *d)
+static bool gate_key(struct http_request *r, const struct endpoint *endpoint)
 {
-    struct str key = key_from_headers(http_header(r, "Authorization"),
-                                      http_header(r, "X-API-Key"));
+    struct str key =
+        key_from_headers(http_header(r, "Authorization"),
+                         http_header(r, "X-API-Key"), http_arena(r));
 
-    return key.n == 0 && d->key ? d->key(r) : key;
-}
-
-static bool gate_key(struct http_request *r, struct edge *e, struct str key)
-{
-    struct arena *a = http_arena(r);
-    struct caller *caller = arena_zalloc(a, 1, sizeof *caller);
-    unsigned scopes = 0;
-
-    switch (keys_find(e->keys, key, a, caller, &scopes)) {
-    case KEYS_NOT_READY:
-        return refuse_for_now(r, "not_ready", "The API keys are not read yet.");
-    case KEYS_UNKNOWN:
-        http_reply_header(r, "WWW-Authenticate", "Bearer");
-        return key.n == 0 ? refuse(r, 401, "no_key",
-                                   "Send Authorization: Bearer <key>.")
-                          : refuse(r, 401, "unknown_key",
-                                   "The key is unknown, revoked or expired.");
-    case KEYS_FOUND:
-        break;
-    }
-    if (!(scopes & SCOPE_WRITE))
-        return refuse(r, 403, "scope_missing",
-                      "The key has not the scope write.");
-    http_set_data(r, caller);
-    return true;
+    if (key.n == 0 && endpoint->dialect->key)
+        key = endpoint->dialect->key(r);
+    struct pass *pass = gate_enter(endpoint->edge->gate, r, key);
+    http_set_data(r, pass);
+    return pass;
 }
 
 static bool edge_gate(struct http_request *r, void *arg)
@@ -97,7 +71,7 @@ static bool edge_gate(struct http_request *r, void *arg)
 
     if (atomic_load(&e->closed))
         return refuse_closed(r);
-    return gate_key(r, e, key_presented(r, endpoint->dialect)) &&
+    return gate_key(r, endpoint) &&
            packed_gate(r, endpoint->dialect->codings) &&
            endpoint->dialect->media(r, endpoint->kind);
 }
@@ -155,23 +129,24 @@ static void intake_send(struct edge *e, const struct intake *in,
 }
 
 /* False: the body goes beyond a limit as a whole; the reply is given. */
-static bool intake_fits(const struct intake *in)
+static bool intake_fits(const struct endpoint *endpoint,
+                        const struct intake *in)
 {
-    char text[96];
-
     if (in->too_large) {
+        char text[96];
         snprintf(text, sizeof text, "At most %zu bytes in one body unpacked.",
                  in->shared->packed.bytes_max);
         return refuse(in->request, 413, "body_too_large", text);
     }
-    snprintf(text, sizeof text, "At most %zu records in one request.",
-             in->shared->records_max);
-    return !in->too_many || refuse(in->request, 413, "too_many_records", text);
+    if (in->too_many)
+        gate_too_many(endpoint->edge->gate, in->request,
+                      http_data(in->request));
+    return !in->too_many;
 }
 
 static void intake_finish(struct endpoint *endpoint, struct intake *in)
 {
-    if (!intake_fits(in))
+    if (!intake_fits(endpoint, in))
         return;
     rejects_count(endpoint, &in->rejects);
     counter_add(endpoint->text_fields, in->text_fields);
@@ -193,17 +168,6 @@ static bool strict_read(struct http_request *r, bool *strict)
            refuse(r, 400, "invalid_parameter", "strict is 1 or 0.");
 }
 
-/* The edge's own window, but never what the store would not take. */
-static struct check_rules rules_now(const struct edge *e)
-{
-    struct check_rules rules = e->shared.rules;
-    int64_t late_us = keys_late_limit_us(e->keys);
-
-    if (rules.past_us > late_us)
-        rules.past_us = late_us;
-    return rules;
-}
-
 static void edge_handle(struct http_request *r, void *arg)
 {
     struct endpoint *endpoint = arg;
@@ -218,7 +182,7 @@ static void edge_handle(struct http_request *r, void *arg)
     if (!strict_read(r, &strict))
         return;
     struct worker *w = worker_mine();
-    const struct check_rules rules = rules_now(e);
+    const struct pass *pass = http_data(r);
     AUTO_RELEASE(intake)
     in = {
         .shared = &e->shared,
@@ -226,9 +190,10 @@ static void edge_handle(struct http_request *r, void *arg)
         .request = r,
         .worker = w,
         .check = {.arena = w->arena,
-                  .rules = &rules,
-                  .caller = http_data(r),
+                  .rules = &pass->rules,
+                  .caller = &pass->caller,
                   .received_us = http_received_us(r)},
+        .records_max = pass->records_max,
         .strict = strict,
     };
     struct posted posted = {.content_type = http_content_type(r),
@@ -236,6 +201,8 @@ static void edge_handle(struct http_request *r, void *arg)
     if (endpoint->dialect->parameters)
         endpoint->dialect->parameters(r, &posted);
     intake_read(&in, &posted);
+    gate_pay(pass, in.records > in.units ? in.records : in.units,
+             http_body(r).n);
     intake_finish(endpoint, &in);
 }
 
@@ -287,7 +254,7 @@ static struct http_server *server_new(struct edge *e,
             .handle = edge_handle,
             .gate = edge_gate,
             .arg = &e->endpoints[i],
-            .body_max = (size_t)s->body_bytes_max,
+            .body_max = (size_t)record_limits.body_bytes_max,
             .error = e->endpoints[i].dialect->error,
         };
     return http_server_new(
@@ -319,7 +286,11 @@ struct edge *edge_new(const struct edge_options *options, struct err *err)
     AUTO(edge) e = xcalloc(1, sizeof *e);
 
     e->producer = options->producer;
-    e->keys = options->keys;
+    e->gate = gate_new(&(struct gate_options){
+        .keys = options->keys,
+        .failures_max = s->failures_max,
+        .metrics = options->metrics,
+    });
     e->pendings = options->pendings;
     e->letters = letters_new(&(struct letters_options){
         .rate_bytes = s->deadletter_rate_bytes,
@@ -327,8 +298,6 @@ struct edge *edge_new(const struct edge_options *options, struct err *err)
         .metrics = options->metrics,
     });
     e->shared = (struct intake_shared){
-        .rules = limits_rules(&record_limits),
-        .records_max = (size_t)s->records_max,
         .message_bytes_max = (size_t)record_limits.message_bytes_max,
         .stamps = &e->stamps,
     };
@@ -348,6 +317,7 @@ void edge_free(struct edge *e)
         return;
     http_server_free(e->server);
     letters_free(e->letters);
+    gate_free(e->gate);
     free(e->routes);
     free(e->endpoints);
     free(e);

@@ -50,8 +50,8 @@ static void units_take(struct intake *in, struct body *body)
             in->records++;
         else
             intake_reject(in, &u, body_text(body, &u));
-        in->too_many = in->records > in->shared->records_max ||
-                       in->units > in->shared->records_max;
+        in->too_many =
+            in->records > in->records_max || in->units > in->records_max;
     }
 }
 

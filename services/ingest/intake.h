@@ -13,8 +13,7 @@
 
 /* What all requests share. */
 struct intake_shared {
-    struct check_rules rules;
-    size_t records_max, message_bytes_max;
+    size_t message_bytes_max;
     struct stamp_clock *stamps;
     struct packed packed;
 };
@@ -26,6 +25,7 @@ struct intake {
     struct worker *worker; /* its parcels are filled */
     struct check check;
     struct rejects rejects;
+    size_t records_max;
     size_t units;       /* in the body, as far as it was read */
     size_t records;     /* accepted; all in the parcels */
     size_t text_fields; /* left out, see struct body */
@@ -35,8 +35,8 @@ struct intake {
     struct str type;    /* of what the rejects' letters keep */
 };
 
-/* Unpacks and reads the whole body; request, kind, shared, worker, strict and
- * check are set by the caller, and all of posted but its text. */
+/* Unpacks and reads the whole body; request, kind, shared, worker, records_max,
+ * strict and check are set by the caller, and all of posted but its text. */
 void intake_read(struct intake *in, struct posted *posted);
 void intake_release(struct intake *in);
 DEFINE_AUTO_RELEASE(intake)

@@ -27,7 +27,8 @@ static int ingest_run(struct service *service, struct err *err)
         return 1;
     AUTO(keys) keys = keys_new(
         &(struct keys_options){.postgres_url = shared_settings.postgres_url,
-                               .refresh_ms = ingest_settings.keys_refresh_ms,
+                               .settings = &ingest_settings,
+                               .limits = &record_limits,
                                .need = service_need(service, "keys"),
                                .metrics = metrics});
     AUTO(edge) edge =

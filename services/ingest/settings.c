@@ -39,15 +39,11 @@ static const struct conf_item items[] = {
      "Time from a request's first byte to the end of its body, then 408."},
     {"PULSE_INGEST_BODY_RATE", CONF_BYTES, AT(body_rate), "1k", 0, 1e9, NULL,
      "Bytes per second a body must come at, over each 5 s, else 408; 0: any."},
-    {"PULSE_INGEST_BODY_BYTES", CONF_BYTES, AT(body_bytes_max), "8m", 1024,
-     1 << 30, NULL, "Largest body of a request, in bytes; larger is 413."},
     {"PULSE_INGEST_UNPACKED_BYTES", CONF_BYTES, AT(unpacked_bytes_max), "32m",
      1024, 1 << 30, NULL,
      "Largest body after decompression, in bytes; larger is 413."},
     {"PULSE_INGEST_BODIES_BYTES", CONF_BYTES, AT(bodies_bytes_max), "64m", 1024,
      64e9, NULL, "Bodies of all requests under way together, then 503."},
-    {"PULSE_INGEST_RECORDS", CONF_INT, AT(records_max), "10000", 1, 1000000,
-     NULL, "Most records in one request; more is 413."},
     {"PULSE_INGEST_INFLIGHT_RECORDS", CONF_INT, AT(inflight_records_max),
      "100000", 1, 10000000, NULL,
      "Records waiting for Kafka's acknowledgement at once, then 503."},
@@ -61,7 +57,17 @@ static const struct conf_item items[] = {
     {"PULSE_INGEST_LINGER", CONF_DURATION, AT(linger_ms), "5ms", 0, 1000, NULL,
      "How long records are gathered before they go to Kafka."},
     {"PULSE_INGEST_KEYS_REFRESH", CONF_DURATION, AT(keys_refresh_ms), "2s", 100,
-     60e3, NULL, "How often the API keys are read from PostgreSQL."},
+     60e3, NULL, "How often keys and limits are read from PostgreSQL."},
+    {"PULSE_INGEST_KEYS_USED", CONF_DURATION, AT(keys_used_ms), "60s", 100,
+     3600e3, NULL, "How often the keys' last use is written to PostgreSQL."},
+    {"PULSE_INGEST_SNAPSHOT", CONF_TEXT, AT(snapshot_path), "", 0, 0, NULL,
+     "File the keys (as hashes) and limits are kept in, for a start while "
+     "PostgreSQL is away; empty: none."},
+    {"PULSE_INGEST_FAILURES", CONF_INT, AT(failures_max), "20", 0, 1000000,
+     NULL,
+     "Wrong keys per minute from one address, then 429; 0 means any number."},
+    {"PULSE_EDGE_REPLICAS", CONF_INT, AT(replicas), "1", 1, 1000, NULL,
+     "How many edges share the senders; tenants' rates are divided by it."},
     {"PULSE_INGEST_INFLUX_DEVICE_TAG", CONF_TEXT, AT(influx_device_tag), "", 0,
      0, NULL,
      "Line protocol: a line that has this tag becomes a telemetry message of "
@@ -90,32 +96,32 @@ static bool device_tag_good(struct err *err)
 static bool settings_agree(struct err *err)
 {
     const struct ingest_settings *s = &ingest_settings;
+    const struct limits *l = &record_limits;
 
     if ((s->tls_certificate[0] == '\0') != (s->tls_key[0] == '\0')) {
         err_set(err, ERR_INPUT,
                 "PULSE_INGEST_TLS_CERT and PULSE_INGEST_TLS_KEY go together");
         return false;
     }
-
-    if (s->inflight_records_max < s->records_max) {
+    if (s->inflight_records_max < l->records_max) {
         err_set(err, ERR_INPUT,
                 "PULSE_INGEST_INFLIGHT_RECORDS (%lld) must not be below "
                 "PULSE_INGEST_RECORDS (%lld)",
-                (long long)s->inflight_records_max, (long long)s->records_max);
+                (long long)s->inflight_records_max, (long long)l->records_max);
         return false;
     }
-    if (s->inflight_bytes_max < s->body_bytes_max) {
+    if (s->inflight_bytes_max < l->body_bytes_max) {
         err_set(err, ERR_INPUT,
                 "PULSE_INGEST_INFLIGHT_BYTES (%lld) must not be below "
                 "PULSE_INGEST_BODY_BYTES (%lld)",
-                (long long)s->inflight_bytes_max, (long long)s->body_bytes_max);
+                (long long)s->inflight_bytes_max, (long long)l->body_bytes_max);
         return false;
     }
-    if (s->bodies_bytes_max < s->body_bytes_max) {
+    if (s->bodies_bytes_max < l->body_bytes_max) {
         err_set(err, ERR_INPUT,
                 "PULSE_INGEST_BODIES_BYTES (%lld) must not be below "
                 "PULSE_INGEST_BODY_BYTES (%lld)",
-                (long long)s->bodies_bytes_max, (long long)s->body_bytes_max);
+                (long long)s->bodies_bytes_max, (long long)l->body_bytes_max);
         return false;
     }
     return device_tag_good(err);

@@ -14,10 +14,12 @@ struct ingest_settings {
     int64_t connections_max, connections_per_address_max;
     int64_t idle_timeout_ms, header_timeout_ms, request_timeout_ms;
     int64_t body_rate;
-    int64_t body_bytes_max, bodies_bytes_max, unpacked_bytes_max, records_max;
+    int64_t bodies_bytes_max, unpacked_bytes_max;
     int64_t inflight_records_max, inflight_bytes_max;
     int64_t message_timeout_ms, linger_ms;
-    int64_t keys_refresh_ms;
+    int64_t keys_refresh_ms, keys_used_ms;
+    const char *snapshot_path; /* "": none */
+    int64_t failures_max, replicas;
     const char *influx_device_tag; /* "": none */
     int64_t deadletter_rate_bytes, deadletter_burst_bytes;
 };

@@ -29,7 +29,8 @@ def edge(stack):
     stack.beta = stack.key("beta")
     stack.bound = stack.key("acme", device="d-bound")
     stack.reader = stack.key("acme", scopes=("read",))
-    stack.edge = stack.start("ingest", PULSE_INGEST_BODY_BYTES="4m")
+    stack.edge = stack.start("ingest", PULSE_INGEST_BODY_BYTES="4m",
+                             PULSE_INGEST_FAILURES="0")
     return stack
 
 

@@ -121,6 +121,52 @@ static void test_made_keys_work_and_differ(void **state)
     assert_null(keyring_find(ring, str_of(b.text), 0));
 }
 
+static void test_basic_of_endless_length_is_none(void **state)
+{
+    AUTO(arena) a = arena_new(4096);
+    char text[6 + 4096];
+    (void)state;
+    memset(text, 'O', sizeof text);
+    memcpy(text, "Basic ", 6);
+    assert_int_equal(
+        key_from_headers((struct str){text, sizeof text}, str_of(NULL), a).n,
+        0);
+}
+
+struct uses {
+    int count;
+    int64_t last_us;
+};
+
+static void use_count(struct str key_id, int64_t used_us, void *arg)
+{
+    struct uses *u = arg;
+    assert_true(str_is(key_id, "a1"));
+    u->count++;
+    u->last_us = used_us;
+}
+
+static void test_uses_are_noted_until_asked_for(void **state)
+{
+    AUTO(keyring) ring = keyring_new();
+    struct key a = key_of("a1", "s"), b = key_of("b2", "s");
+    struct uses u = {0};
+    (void)state;
+    keyring_add(ring, &a);
+    keyring_add(ring, &b);
+    keyring_used(ring, use_count, &u);
+    assert_int_equal(u.count, 0);
+    const struct key *found = keyring_find(ring, STR("pulse_a1_s"), 0);
+    key_use(found, 5000000);
+    key_use(found, 5900000); /* within a second: not worth a write */
+    key_use(found, 7000000);
+    keyring_used(ring, use_count, &u);
+    assert_int_equal(u.count, 1);
+    assert_int_equal(u.last_us, 7000000);
+    keyring_used(ring, use_count, &u);
+    assert_int_equal(u.count, 1);
+}
+
 static void test_scopes(void **state)
 {
     unsigned scope = 0;
@@ -140,16 +186,36 @@ static void test_headers(void **state)
     static const struct {
         const char *authorization, *x_api_key, *key;
     } cases[] = {
-        {"Bearer k1", NULL, "k1"}, {"bearer  k1 ", NULL, "k1"},
-        {"Token k1", "k2", "k1"},  {NULL, " k2", "k2"},
-        {"Basic dTpw", NULL, ""},  {"Basic dTpw", "k2", "k2"},
-        {"Bearer", NULL, ""},      {"Bearer ", "", ""},
+        /* "any:k1", ":k1", "any:k:1", "any", "any:", "a:\xff" */
+        {"Basic YW55Omsx", NULL, "k1"},
+        {"basic  OmsxIA== ", NULL, "k1 "},
+        {"Basic OmsxMg==", NULL, "k12"},
+        {"Basic OmsxMjM=", NULL, "k123"},
+        {"Basic YW55Oms6MQ==", NULL, "k:1"},
+        {"Basic YW55", NULL, ""},
+        {"Basic YW55Og==", NULL, ""},
+        {"Basic ", NULL, ""},
+        {"Basic", NULL, ""},
+        {"Basic ====", NULL, ""},
+        {"Basic YW55Omsx=", NULL, ""},
+        {"Basic YW55Om", NULL, ""},
+        {"Basic YW5!Omsx", NULL, ""},
+        {"Digest YW55Omsx", NULL, ""},
+        {"Bearer k1", NULL, "k1"},
+        {"bearer  k1 ", NULL, "k1"},
+        {"Token k1", "k2", "k1"},
+        {NULL, " k2", "k2"},
+        {"Basic dTpw", NULL, "p"},
+        {"Basic dTpw", "k2", "k2"},
+        {"Bearer", NULL, ""},
+        {"Bearer ", "", ""},
         {NULL, NULL, ""},
     };
+    AUTO(arena) a = arena_new(4096);
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct str key = key_from_headers(str_of(cases[i].authorization),
-                                          str_of(cases[i].x_api_key));
+                                          str_of(cases[i].x_api_key), a);
         if (!str_is(key, cases[i].key)) {
             fail_msg("case %zu: \"%.*s\"", i, STR_ARG(key));
         }
@@ -163,6 +229,8 @@ int main(void)
         cmocka_unit_test(test_key_of_endless_length_is_malformed),
         cmocka_unit_test(test_ring_keeps_its_own_copies),
         cmocka_unit_test(test_made_keys_work_and_differ),
+        cmocka_unit_test(test_basic_of_endless_length_is_none),
+        cmocka_unit_test(test_uses_are_noted_until_asked_for),
         cmocka_unit_test(test_scopes),
         cmocka_unit_test(test_headers),
     };

@@ -21,7 +21,8 @@ static bool oldest_read(struct world *w, int64_t *us, struct err *err)
 struct planner *planner_new(struct world *w, struct err *err)
 {
     AUTO(planner) p = xcalloc(1, sizeof *p);
-    p->rules = limits_rules(w->limits);
+    const struct tenant_limits defaults = limits_defaults(w->limits);
+    p->rules = limits_rules(&defaults);
     p->message_bytes_max = (size_t)w->limits->message_bytes_max;
     p->now_us = clock_wall_us();
     p->arena = arena_new(ARENA_BLOCK);
