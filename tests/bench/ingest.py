@@ -74,6 +74,7 @@ class Contender:
     answers = 202
     topic = None  # where its messages must be
     unasked = False  # it answers before Kafka does
+    path = "/api/v1/telemetry"
 
     def __init__(self, name, process, port, key=None):
         self.name, self.process, self.port = name, process, port
@@ -92,14 +93,16 @@ class Contender:
         self.process.stop()
 
 
-class Limit(Contender):
-    """libmicrohttpd; ends with its standard input."""
+class Null(Contender):
+    """A server with nothing behind it, of one thread; it prints its port and
+    ends with its standard input."""
 
-    def __init__(self, core):
+    def __init__(self, name, program, core, path="/api/v1/telemetry"):
         child = subprocess.Popen(
-            pinned([PROGRAMS / "limit_http", "1"], core),
+            pinned([PROGRAMS / program, "1"], core),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        super().__init__(LIMIT, child, int(child.stdout.readline()))
+        super().__init__(name, child, int(child.stdout.readline()))
+        self.path = path
 
     def close(self):
         self.process.communicate("")
@@ -168,7 +171,7 @@ class Bench(Rig):
     def contenders(self):
         """Those of the closed loop, started once, all there all the time."""
         if self.shared is None:
-            self.shared = [Limit(self.core),
+            self.shared = [Null(LIMIT, "limit_http", self.core),
                            nginx(self.folder / "nginx", self.core),
                            Edge(self, "pulse"),
                            Edge(self, UNASKED, "ingest_forget")]
@@ -187,7 +190,8 @@ class Bench(Rig):
 
     def load(self, contender, **load):
         """One run of the generator, all answers looked at."""
-        words = {"port": contender.port, "seconds": self.options.seconds,
+        words = {"port": contender.port, "path": contender.path,
+                 "seconds": self.options.seconds,
                  "connections": self.options.connections, **load}
         if contender.key:
             words["key"] = contender.key
@@ -351,8 +355,33 @@ def figure_latency(bench):
                *rows])])
 
 
+def figure_layers(bench):
+    """What each layer adds, at one rate for all."""
+    limit, _, pulse, unasked, *_ = bench.contenders()
+    layers = [
+        ("libmicrohttpd", limit),
+        ("Pulse's HTTP server, the handler answers",
+         Null("now", "http_null", bench.core, "/now")),
+        ("another thread answers, the connection is suspended",
+         Null("later", "http_null", bench.core, "/later")),
+        ("the edge, the handler answers, Kafka has it later", unasked),
+        ("the edge, answered when Kafka has it", pulse)]
+    found = bench.rounds("layers", [c for _, c in layers],
+                         rate=bench.options.rate)
+    rows = [(title, f"{middle(found[c.name], 'cpu'):.1f}",
+             spread(found[c.name], "cpu", ".1f"),
+             f"{statistics.median(ratios(found, c.name, LIMIT, 'cpu')):.2f}")
+            for title, c in layers]
+    for _, c in layers[1:3]:
+        c.close()
+    return "\n".join([
+        f"### Layer by layer, {bench.options.rate:,} requests/s each\n",
+        table([("", "CPU µs a request, median", "least … most",
+                "ratio to the first, median"), *rows])])
+
+
 FIGURES = {"single": figure_single, "batch": figure_batch,
-           "latency": figure_latency}
+           "latency": figure_latency, "layers": figure_layers}
 
 
 def main():
