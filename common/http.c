@@ -446,10 +446,12 @@ static void lock_init(struct http_server *s)
 static void server_free(struct http_server *s)
 {
     http_threads_stop(s);
-    close(s->listen_fd);
+    if (s->listen_fd >= 0)
+        close(s->listen_fd);
     http_stats_free(s->stats);
     http_peers_free(s->peers);
     http_tls_free(s->tls);
+    http_proxies_free(s->proxies);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -469,36 +471,48 @@ static int conn_max(const struct http_options *o)
     return (int)room;
 }
 
+/* What may be had or not. */
+static bool open_means(struct http_server *s, struct err *err)
+{
+    const struct http_options *o = &s->options;
+    s->proxies = http_proxies_new(str_of(o->trusted_proxies), err);
+    if (s->proxies == NULL) {
+        err_in(err, "trusted proxies");
+        return false;
+    }
+    if (o->tls_certificate != NULL) {
+        s->tls = http_tls_new(o->tls_certificate, o->tls_key, err);
+        if (s->tls == NULL)
+            return false;
+    }
+    s->listen_fd = http_listen(o->listen, err);
+    return s->listen_fd >= 0;
+}
+
+static bool start(struct http_server *s, struct err *err)
+{
+    const struct http_options *o = &s->options;
+    s->port = http_port(s->listen_fd);
+    s->conn_max = conn_max(o);
+    s->peers = http_peers_new(o->connections_per_address_max, s->proxies);
+    s->stats = http_stats_new(s);
+    if (http_threads_start(s) && http_door_start(s))
+        return true;
+    err_set(err, ERR_FATAL, "cannot start the HTTP server on %s", o->listen);
+    return false;
+}
+
 struct http_server *http_server_new(const struct http_options *options,
                                     struct err *err)
 {
-    int fd = http_listen(options->listen, err);
-    if (fd < 0)
-        return NULL;
-    struct http_tls *tls = NULL;
-    if (options->tls_certificate != NULL) {
-        tls = http_tls_new(options->tls_certificate, options->tls_key, err);
-        if (tls == NULL) {
-            close(fd);
-            return NULL;
-        }
-    }
     struct http_server *s = xcalloc(1, sizeof *s);
     s->options = *options;
-    s->tls = tls;
-    s->listen_fd = fd;
-    s->port = http_port(fd);
+    s->listen_fd = -1;
     lock_init(s);
-    s->conn_max = conn_max(options);
-    s->peers = http_peers_new(options->connections_per_address_max);
-    s->stats = http_stats_new(s);
-    if (!http_threads_start(s) || !http_door_start(s)) {
-        err_set(err, ERR_FATAL, "cannot start the HTTP server on %s",
-                options->listen);
-        server_free(s);
-        return NULL;
-    }
-    return s;
+    if (open_means(s, err) && start(s, err))
+        return s;
+    server_free(s);
+    return NULL;
 }
 
 int http_server_port(const struct http_server *s)

@@ -43,6 +43,9 @@ struct http_options {
     const char *listen; /* "127.0.0.1:8080", "[::1]:0", "0.0.0.0:8080" */
     /* PEM files, read again when they change; NULL: no TLS. */
     const char *tls_certificate, *tls_key;
+    /* Who may say by X-Forwarded-For for whom it speaks, see http_proxies.h;
+     * they may have any number of connections. NULL or "": nobody. */
+    const char *trusted_proxies;
     int threads;
     int connections_max; /* beyond: 503, and room is made among the idle */
     int connections_per_address_max; /* of an IPv6 /64, too; 0: no limit */
@@ -79,8 +82,9 @@ struct str http_query(const struct http_request *r, const char *name);
 struct str http_body(const struct http_request *r);
 /* Media type of Content-Type without parameters, as sent; may be empty. */
 struct str http_content_type(const struct http_request *r);
-/* The client's, 16 bytes; IPv4 as ::ffff:a.b.c.d. Lives as long as r. */
-struct str http_peer_address(const struct http_request *r);
+/* The peer's, or that of the client it speaks for, if it is trusted; 16 bytes,
+ * IPv4 as ::ffff:a.b.c.d. Lives as long as r. */
+struct str http_client_address(const struct http_request *r);
 int64_t http_received_us(const struct http_request *r); /* wall clock */
 /* Memory of this request, freed after the reply; one thread at a time. */
 struct arena *http_arena(struct http_request *r);

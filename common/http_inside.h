@@ -15,6 +15,7 @@
 
 #include "common/buf.h"
 #include "common/http.h"
+#include "common/http_proxies.h"
 #include "common/http_route.h"
 #include "common/http_tls.h"
 
@@ -105,7 +106,9 @@ void http_sweep_crowd(struct http_server *s);
 
 /* How many connections an address has. */
 struct http_peers;
-struct http_peers *http_peers_new(int each_max); /* 0: does not count */
+/* 0: does not count. Those trusted are not counted. */
+struct http_peers *http_peers_new(int each_max,
+                                  const struct http_proxies *trusted);
 void http_peers_free(struct http_peers *p);
 bool http_peers_add(struct http_peers *p, const struct in6_addr *a) MUST_USE;
 void http_peers_remove(struct http_peers *p, const struct in6_addr *a);
@@ -238,6 +241,7 @@ struct http_server {
     struct http_options options;
     int listen_fd, port;
     struct http_tls *tls; /* NULL: without */
+    struct http_proxies *proxies;
     struct http_stats *stats;
     atomic_bool quiet;
     atomic_size_t pending;    /* requests unanswered */

@@ -11,13 +11,16 @@
 struct http_peers {
     struct map *counts; /* the number itself, as a pointer */
     uintptr_t each_max;
+    const struct http_proxies *trusted; /* speak for many */
 };
 
-struct http_peers *http_peers_new(int each_max)
+struct http_peers *http_peers_new(int each_max,
+                                  const struct http_proxies *trusted)
 {
     struct http_peers *p = xcalloc(1, sizeof *p);
     p->counts = map_new(0, NULL);
     p->each_max = (uintptr_t)each_max;
+    p->trusted = trusted;
     return p;
 }
 
@@ -35,9 +38,14 @@ static struct str key_of(const struct in6_addr *a)
                         IN6_IS_ADDR_V4MAPPED(a) ? 16 : 8};
 }
 
+static bool counts(const struct http_peers *p, const struct in6_addr *a)
+{
+    return p->each_max > 0 && !http_proxies_trust(p->trusted, a);
+}
+
 bool http_peers_add(struct http_peers *p, const struct in6_addr *a)
 {
-    if (p->each_max == 0)
+    if (!counts(p, a))
         return true;
     uintptr_t count = (uintptr_t)map_get(p->counts, key_of(a));
     if (count >= p->each_max)
@@ -48,7 +56,7 @@ bool http_peers_add(struct http_peers *p, const struct in6_addr *a)
 
 void http_peers_remove(struct http_peers *p, const struct in6_addr *a)
 {
-    if (p->each_max == 0)
+    if (!counts(p, a))
         return;
     uintptr_t count = (uintptr_t)map_get(p->counts, key_of(a));
     if (count > 1)

@@ -50,10 +50,29 @@ struct str http_content_type(const struct http_request *r)
     return str_trim(type);
 }
 
-struct str http_peer_address(const struct http_request *r)
+/* The header may come several times; it is one list. */
+static enum MHD_Result add_forwarded(void *cls, enum MHD_ValueKind kind,
+                                     const char *name, const char *value)
 {
-    return (struct str){(const char *)&r->conn->address,
-                        sizeof r->conn->address};
+    struct buf *list = cls;
+    (void)kind;
+    if (str_eq_nocase(str_of(name), STR("X-Forwarded-For")))
+        buf_addf(list, "%s%s", list->n > 0 ? "," : "", value);
+    return MHD_YES;
+}
+
+struct str http_client_address(const struct http_request *r)
+{
+    const struct http_proxies *proxies = r->server->proxies;
+    const struct in6_addr *peer = &r->conn->address;
+    if (!http_proxies_trust(proxies, peer))
+        return (struct str){(const char *)peer, sizeof *peer};
+    AUTO_RELEASE(buf) list = {0};
+    MHD_get_connection_values(r->connection, MHD_HEADER_KIND, add_forwarded,
+                              &list);
+    struct in6_addr client = http_proxies_client(proxies, peer, buf_str(&list));
+    return arena_str(r->arena,
+                     (struct str){(const char *)&client, sizeof client});
 }
 
 int64_t http_received_us(const struct http_request *r)

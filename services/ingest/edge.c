@@ -263,6 +263,7 @@ static struct http_server *server_new(struct edge *e,
             .tls_certificate =
                 s->tls_certificate[0] ? s->tls_certificate : NULL,
             .tls_key = s->tls_key,
+            .trusted_proxies = s->trusted_proxies,
             .threads = (int)s->threads,
             .connections_max = (int)s->connections_max,
             .connections_per_address_max = (int)s->connections_per_address_max,

@@ -67,7 +67,7 @@ static void refuse_wrong(struct gate *g, struct http_request *r)
 {
     int64_t retry_s = 0;
 
-    if (failures_add(g->failures, http_peer_address(r), clock_mono_us(),
+    if (failures_add(g->failures, http_client_address(r), clock_mono_us(),
                      &retry_s)) {
         retry_after(r, retry_s);
         http_reply_error(r, 429, "too_many_failures",

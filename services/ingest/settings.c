@@ -18,6 +18,10 @@ static const struct conf_item items[] = {
      "changes. Empty: no TLS."},
     {"PULSE_INGEST_TLS_KEY", CONF_TEXT, AT(tls_key), "", 0, 0, NULL,
      "PEM file: the certificate's key, without a password."},
+    {"PULSE_INGEST_TRUSTED_PROXIES", CONF_TEXT, AT(trusted_proxies), "", 0, 0,
+     NULL,
+     "Addresses and networks (10.0.0.0/8, fd00::/8) whose X-Forwarded-For is "
+     "believed and whose connections are not counted per address."},
     SETTINGS_ADMIN_ITEM("INGEST", PORT_ADMIN_INGEST, struct ingest_settings,
                         admin_listen),
     {"PULSE_INGEST_THREADS", CONF_INT, AT(threads), "2", 1, 64, NULL,

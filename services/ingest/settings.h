@@ -10,6 +10,7 @@
 struct ingest_settings {
     const char *listen, *admin_listen;
     const char *tls_certificate, *tls_key; /* "": no TLS */
+    const char *trusted_proxies;
     int64_t threads;
     int64_t connections_max, connections_per_address_max;
     int64_t idle_timeout_ms, header_timeout_ms, request_timeout_ms;

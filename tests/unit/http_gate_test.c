@@ -37,7 +37,7 @@ static bool raise_it(struct http_request *r, void *arg)
 static void peer(struct http_request *r, void *arg)
 {
     (void)arg;
-    http_reply(r, 200, "text/plain", http_peer_address(r));
+    http_reply(r, 200, "text/plain", http_client_address(r));
 }
 
 static const struct http_route routes[] = {
@@ -64,6 +64,7 @@ static int set_up(void **state)
                                .connections_max = 64,
                                .idle_timeout_s = 30,
                                .request_timeout_s = 30,
+                               .trusted_proxies = "127.0.0.0/8",
                                .routes = routes,
                                .route_count = ARRAY_LEN(routes)},
         &err);
@@ -126,11 +127,24 @@ static void test_the_peer_has_an_address(void **state)
     assert_true(has(a.body, "\x7f"));
 }
 
+static void test_a_trusted_proxy_says_who_asks(void **state)
+{
+    (void)state;
+    AUTO_RELEASE(client) c = dial(http_server_port(server));
+    struct answer a = ask(&c, "GET /peer HTTP/1.1\r\nHost: h\r\n"
+                              "X-Forwarded-For: 198.51.100.66, ABCD::1\r\n"
+                              "X-Forwarded-For: 65.66.67.68,127.0.0.9\r\n\r\n");
+    assert_int_equal(a.status, 200);
+    assert_int_equal(a.body.n, 16);
+    assert_true(str_ends(a.body, STR("ABCD"))); /* 65.66.67.68 */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_gate_lowers_the_bound_of_a_body),
         cmocka_unit_test(test_the_peer_has_an_address),
+        cmocka_unit_test(test_a_trusted_proxy_says_who_asks),
     };
     return cmocka_run_group_tests(tests, set_up, take_down);
 }
