@@ -135,9 +135,22 @@ static void sample_send(struct publisher *p, const struct sample *s,
         counter_add(p->lost, 1);
 }
 
+/* What it cannot survive is rare, and a round is long: once each is enough. */
+static void producer_mend(struct publisher *p)
+{
+    struct err cause = {0}, err = {0};
+    if (!kafka_producer_broken(p->producer, &cause))
+        return;
+    if (kafka_producer_rebuild(p->producer, &err))
+        log_error("kafka_producer_rebuilt", LOG_ERR(&cause));
+    else
+        log_error("kafka_producer_not_rebuilt", LOG_ERR(&err));
+}
+
 void publisher_send(struct publisher *p, const struct samples *samples,
                     int64_t time_us)
 {
+    producer_mend(p);
     for (size_t i = 0; i < samples->count; i++)
         sample_send(p, &samples->at[i], time_us);
 }
