@@ -16,7 +16,7 @@ enum {
     /* Between rebuilds, where one breaks again and again: growing, but never
      * so long that a cure is not noticed within 5 s. */
     REBUILD_FIRST_MS = 500,
-    REBUILD_MAX_MS = 4000,
+    REBUILD_MAX_MS = 3000,
     /* A producer that lives this long was a success. */
     SETTLED_US = 60000000,
 };
