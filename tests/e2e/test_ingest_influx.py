@@ -4,6 +4,7 @@ the tables, and the answers that senders act on."""
 
 import base64
 import gzip
+import os
 import subprocess
 import time
 import uuid
@@ -320,3 +321,60 @@ def test_a_letter_is_repaired_and_sent_again(edge, tmp_path):
         "SELECT metrics, extract(epoch FROM time)::int8 FROM store.telemetry"
         " WHERE device_id = 'd9'") == [({"value": 42}, when)], 20,
         "the message")
+
+
+# --- Telegraf ----------------------------------------------------------------
+
+TELEGRAF = os.environ.get("PULSE_TELEGRAF")
+OUTPUTS = {
+    "v2": """
+[[outputs.influxdb_v2]]
+  urls = ["{url}"]
+  token = "{key}"
+  organization = "any"
+  bucket = "any"
+""",
+    "v1": """
+[[outputs.influxdb]]
+  urls = ["{url}"]
+  username = "any"
+  password = "{key}"
+"""}
+AGENT = """
+[agent]
+  interval = "1s"
+  flush_interval = "1s"
+  metric_batch_size = 10
+  hostname = "h"
+[[inputs.file]]
+  files = ["{file}"]
+  data_format = "influx"
+"""
+
+
+@pytest.mark.skipif(not TELEGRAF, reason="PULSE_TELEGRAF names no program")
+@pytest.mark.parametrize("version", ["v2", "v1"])
+def test_telegraf_drops_bad_points_and_keeps_good_ones(edge, tmp_path,
+                                                       version):
+    """A bad line is answered 400 once; what comes later gets through, and
+    what came while the edge was away too."""
+    m, file = name(), tmp_path / "lines"
+    file.write_text(f"{m} value=1,note=\"x\"\n{m},bad={'x' * 2000} value=2\n")
+    config = tmp_path / "telegraf.conf"
+    config.write_text(AGENT.format(file=file) + OUTPUTS[version].format(
+        url=edge.url, key=edge.acme))
+    telegraf = edge.program(f"telegraf-{version}",
+                            [TELEGRAF, "--config", config])
+    telegraf.start()
+    wait_until(lambda: len(samples(edge, m)) >= 2, 30, "two rounds")
+    edge.edge.stop()
+    stop = len(samples(edge, m))
+    telegraf.wait_log("(?i)connection refused", 30)
+    edge.edge.start()
+    wait_until(lambda: len(samples(edge, m)) >= stop + 3, 30, "three more")
+    telegraf.signal(15)
+    telegraf.wait(20)
+    times = [row[2] for row in samples(edge, m)]
+    assert {row[3] for row in samples(edge, m)} == {1.0}
+    assert times[-1] - times[0] == (len(times) - 1) * 1_000_000, times
+    assert "text_too_long" in telegraf.log_text()
