@@ -102,9 +102,7 @@ static const char *influx_error(const struct http_request *r, int status,
 /* Telegraf's output for version 1 throws away what any 4xx answers. */
 static int influx_status(const struct http_request *r, int status)
 {
-    bool later = status == 408 || (status == 429 && is_v1(http_path(r)));
-
-    return later ? 503 : status;
+    return status == 429 && is_v1(http_path(r)) ? 503 : status;
 }
 
 static void fault_add(const struct reject *reject, struct buf *out)

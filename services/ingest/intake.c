@@ -37,19 +37,48 @@ static bool record_take(struct intake *in, struct record *record,
                      (struct str){0}, "%s", err.text);
 }
 
+/* A unit is taken whole or not at all: where things stood before it. */
+struct mark {
+    size_t index;
+    size_t records, counts[TOPIC_COUNT];
+    bool rejected;
+};
+
+static void mark_set(struct mark *m, const struct intake *in, size_t index)
+{
+    *m = (struct mark){.index = index, .records = in->records};
+    for (int i = 0; i < TOPIC_COUNT; i++)
+        m->counts[i] = in->worker->parcels[i].count;
+}
+
+static void unit_reject(struct intake *in, struct mark *m, const struct unit *u,
+                        struct str payload)
+{
+    for (int i = 0; i < TOPIC_COUNT; i++)
+        parcel_cut(&in->worker->parcels[i], m->counts[i]);
+    in->records = m->records;
+    m->rejected = true;
+    intake_reject(in, u, payload);
+}
+
 static void units_take(struct intake *in, struct body *body)
 {
     struct unit u;
+    struct mark mark = {.index = SIZE_MAX};
     AUTO_RELEASE(stamp) stamp;
 
     stamp_init(&stamp, in->shared->stamps, in->check.received_us,
                body->records_max);
     while (!in->too_many && body_next(body, &u)) {
         in->units = u.index + 1;
+        if (u.index != mark.index)
+            mark_set(&mark, in, u.index);
+        else if (mark.rejected)
+            continue; /* it was judged by an earlier record */
         if (u.good && record_take(in, &u.record, &stamp))
             in->records++;
         else
-            intake_reject(in, &u, body_text(body, &u));
+            unit_reject(in, &mark, &u, body_text(body, &u));
         in->too_many =
             in->records > in->records_max || in->units > in->records_max;
     }

@@ -61,6 +61,15 @@ bool parcel_add(struct parcel *p, struct record_codec *codec,
     return false;
 }
 
+void parcel_cut(struct parcel *p, size_t count)
+{
+    assert(count <= p->count);
+    if (count == p->count)
+        return;
+    p->bytes.n = p->spans[count].key_at;
+    p->count = count;
+}
+
 struct kafka_record *parcel_seal(struct parcel *p, void *tag)
 {
     for (size_t i = 0; i < p->count; i++) {

@@ -30,6 +30,8 @@ struct str parcel_key(struct parcel *p, const struct record *r);
 bool parcel_add(struct parcel *p, struct record_codec *codec,
                 const struct record *r, size_t bytes_max, struct err *err)
     MUST_USE;
+/* Only the first count records stay. */
+void parcel_cut(struct parcel *p, size_t count);
 /* The records, ready to send, each with tag. Valid until the parcel changes. */
 struct kafka_record *parcel_seal(struct parcel *p, void *tag);
 

@@ -2,7 +2,6 @@
 """Line protocol: a client library that nobody here wrote, curl, what stands in
 the tables, and the answers that senders act on."""
 
-import base64
 import gzip
 import os
 import subprocess
@@ -11,6 +10,7 @@ import uuid
 
 import pytest
 import requests
+from harness.ports import free_port
 from harness.wait import wait_until
 from influxdb_client import InfluxDBClient, Point, WriteOptions, WritePrecision
 from influxdb_client.client.write_api import SYNCHRONOUS
@@ -23,6 +23,9 @@ V2, V1 = "/api/v2/write", "/write"
 def edge(stack):
     stack.acme = stack.key("acme")
     stack.bound = stack.key("acme", device="d-bound")
+    stack.slow = stack.key("slow")
+    stack.db.execute("UPDATE tenants SET limits = %s WHERE tenant_id = 'slow'",
+                     ('{"records_per_second":1,"records_burst":1}',))
     stack.url = f"http://127.0.0.1:{stack.ingest_port}"
     stack.edge = stack.start("ingest")
     stack.start("writer")
@@ -143,11 +146,6 @@ def test_curl_as_everybody_types_it(edge, tmp_path):
 # --- version 1 ---------------------------------------------------------------
 
 
-def basic(user, password):
-    text = base64.b64encode(f"{user}:{password}".encode()).decode()
-    return {"Authorization": f"Basic {text}"}
-
-
 def test_version_1_key_in_the_url(edge):
     m, now = name(), int(time.time()) // 60
     answer = requests.post(
@@ -156,6 +154,29 @@ def test_version_1_key_in_the_url(edge):
                 "p": edge.acme})
     assert (answer.status_code, answer.text) == (204, "")
     stored(edge, m, [(m, {}, now * 60_000_000, 3.0)])
+
+
+def test_version_1_key_as_password(edge):
+    m, when = name(), now_us()
+    answer = requests.post(
+        edge.url + V1, timeout=20, data=f"{m} value=3 {when}",
+        params={"db": "any", "precision": "u"}, auth=("any", edge.acme))
+    assert (answer.status_code, answer.text) == (204, "")
+    stored(edge, m, [(m, {}, when, 3.0)])
+
+
+def test_version_1_is_told_of_rates_by_503(edge):
+    """Telegraf's output for version 1 drops what any 4xx answers."""
+    def answers():
+        return [post(edge, "m a=1\n" * 50, path, edge.slow)
+                for path in (V1, V2)]
+    assert answers()[0].status_code == 204  # on credit
+    v1, v2 = answers()
+    assert (v1.status_code, v2.status_code) == (503, 429)
+    assert v1.json()["error"].startswith("rate_limited: records_per_second: ")
+    assert v2.json()["code"] == "too many requests"
+    assert int(v1.headers["Retry-After"]) > 0
+    assert int(v2.headers["Retry-After"]) > 0
 
 
 def test_version_1_words(edge):
@@ -197,6 +218,24 @@ def test_nothing_good_is_nothing_written(edge):
         "nothing written: 7 of 7 lines rejected: line 1: column 17: ")
     assert body["message"].endswith("; and 2 more")
     assert samples(edge, m) == []
+
+
+def test_a_line_is_taken_whole_or_not_at_all(edge):
+    """Its third metric would be too long a message: the first two go too."""
+    port, m = free_port(), name()
+    edge.start("ingest", "-small", PULSE_INGEST_LISTEN=f"127.0.0.1:{port}",
+               PULSE_INGEST_MESSAGE_BYTES="2k", PULSE_INGEST_DEADLETTER_RATE=0,
+               PULSE_INGEST_DEADLETTER_BURST=0)
+    tags = f"a={'x' * 920},b={'y' * 920}"
+    answer = requests.post(
+        f"http://127.0.0.1:{port}{V2}", timeout=20,
+        headers={"Authorization": f"Token {edge.acme}"},
+        data=f"{m} v=1\n{m},{tags} c=1,d=2,{'e' * 180}=3,f=4\n{m} w=2")
+    assert answer.status_code == 400, answer.text
+    assert "1 of 3 lines rejected: line 2: is " in answer.json()["message"]
+    assert "(record_too_large)" in answer.json()["message"]
+    wait_until(lambda: len(samples(edge, m)) == 2, 20, "the others")
+    assert [row[0] for row in samples(edge, m)] == [m + "_v", m + "_w"]
 
 
 def test_strict_is_all_or_nothing(edge):

@@ -49,6 +49,31 @@ static void records_come_out_as_they_went_in(void **state)
     }
 }
 
+static void what_is_cut_leaves_no_trace(void **state)
+{
+    AUTO(record_codec) codec = record_codec_new(NULL);
+    AUTO(arena) a = arena_new(4096);
+    AUTO_RELEASE(parcel) p = {0};
+    struct record r;
+
+    (void)state;
+    parcel_cut(&p, 0);
+    for (int i = 0; i < 3; i++)
+        assert_true(add(&p, codec, STR("cut"), STR("m"), 1000));
+    size_t bytes = p.bytes.n;
+    parcel_cut(&p, 3);
+    assert_int_equal(p.bytes.n, bytes);
+    parcel_cut(&p, 1);
+    assert_int_equal(p.bytes.n, bytes / 3);
+    assert_true(add(&p, codec, STR("next"), STR("m"), 1000));
+    struct kafka_record *k = parcel_seal(&p, NULL);
+    assert_int_equal(p.count, 2);
+    assert_true(record_decode(codec, k[0].payload, a, &r, NULL));
+    assert_str(r.event.id, "cut");
+    assert_true(record_decode(codec, k[1].payload, a, &r, NULL));
+    assert_str(r.event.id, "next");
+}
+
 static void refused_record_leaves_no_trace(void **state)
 {
     AUTO(record_codec) codec = record_codec_new(NULL);
@@ -75,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_come_out_as_they_went_in),
+        cmocka_unit_test(what_is_cut_leaves_no_trace),
         cmocka_unit_test(refused_record_leaves_no_trace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
