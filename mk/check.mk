@@ -56,7 +56,7 @@ format:
 check-cppcheck: $(GEN_HEADERS)
 	@mkdir -p build/check/cppcheck
 	@cppcheck --quiet --std=c17 --error-exitcode=1 --inline-suppr -j2 \
-	    --suppress=varFuncNullUB \
+	    --suppress='*:build/gen/*.pb-c.h' --suppress=varFuncNullUB \
 	    --cppcheck-build-dir=build/check/cppcheck -I. \
 	    --enable=warning,performance,portability \
 	    --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \

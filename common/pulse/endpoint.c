@@ -5,6 +5,7 @@
 #include "common/pulse/protocol/influx.h"
 #include "common/pulse/protocol/json.h"
 #include "common/pulse/protocol/metric_json.h"
+#include "common/pulse/protocol/otlp.h"
 #include "common/pulse/protocol/telemetry_json.h"
 
 #define ONE_OR_MANY (JSON_ONE | JSON_ARRAY | JSON_LINES)
@@ -17,6 +18,7 @@ const struct endpoint_kind endpoint_kinds[] = {
     {"/api/v1/events", &json_protocol, ONE_OR_MANY, event_json_parse},
     {"/api/v2/write", &influx_protocol, 0, NULL},
     {"/write", &influx_protocol, 0, NULL},
+    {"/v1/metrics", &otlp_protocol, 0, NULL},
 };
 const size_t endpoint_count = ARRAY_LEN(endpoint_kinds);
 

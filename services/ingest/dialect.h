@@ -36,5 +36,6 @@ void intake_refusal(const struct intake *in, const char **code,
 
 extern const struct dialect json_dialect;   /* answer_json.c */
 extern const struct dialect influx_dialect; /* answer_influx.c */
+extern const struct dialect otlp_dialect;   /* answer_otlp.c */
 
 #endif

@@ -114,7 +114,8 @@ void intake_read(struct intake *in, struct posted *posted)
     if (in->too_large)
         return;
     if (!open) {
-        in->units = 1; /* the body as a whole */
+        in->unread = true;
+        in->units = 1;
         intake_reject(in, &(struct unit){0}, posted->text);
         return;
     }

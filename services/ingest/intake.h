@@ -32,6 +32,7 @@ struct intake {
     bool strict;        /* one bad unit: none is accepted */
     bool too_many;      /* not read to the end: 413 */
     bool too_large;     /* unpacked; not read: 413 */
+    bool unread;        /* the body as a whole is the one reject */
     struct str type;    /* of what the rejects' letters keep */
 };
 

@@ -2,6 +2,7 @@
 #include "services/ingest/settings.h"
 
 #include "common/pulse/protocol/influx.h"
+#include "common/pulse/protocol/otlp.h"
 #include "common/pulse/topology.h"
 
 struct settings shared_settings;
@@ -76,6 +77,10 @@ static const struct conf_item items[] = {
      0, NULL,
      "Line protocol: a line that has this tag becomes a telemetry message of "
      "the device it names; empty: all lines become metrics."},
+    {"PULSE_INGEST_OTLP_RESOURCE_ATTRIBUTES", CONF_TEXT,
+     AT(otlp_resource_attributes), OTLP_RESOURCE_ATTRIBUTES, 0, 0, NULL,
+     "OTLP: attributes of the resource that become labels, with commas "
+     "between, or * for all of them."},
     {"PULSE_INGEST_DEADLETTER_RATE", CONF_BYTES, AT(deadletter_rate_bytes),
      "256k", 0, 1e9, NULL,
      "Bytes of rejected records a tenant may have kept, per second."},

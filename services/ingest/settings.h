@@ -22,6 +22,7 @@ struct ingest_settings {
     const char *snapshot_path; /* "": none */
     int64_t failures_max, replicas;
     const char *influx_device_tag; /* "": none */
+    const char *otlp_resource_attributes;
     int64_t deadletter_rate_bytes, deadletter_burst_bytes;
 };
 

@@ -3,8 +3,8 @@
 
 #include <assert.h>
 
-static yyjson_val *text_parse(struct arena *a, struct str text,
-                              struct fault *fault)
+yyjson_val *json_text_read(struct arena *a, struct str text,
+                           struct fault *fault)
 {
     struct err err = {0};
     yyjson_doc *doc = json_parse(a, text, &err);
@@ -90,7 +90,7 @@ bool json_body_open(struct json_body *b, struct arena *a, struct str text,
         b->count = lines_count(text);
         return true;
     }
-    yyjson_val *root = text_parse(a, text, fault);
+    yyjson_val *root = json_text_read(a, text, fault);
     if (!root)
         return false;
     if (yyjson_is_arr(root) && (forms & JSON_ARRAY)) {
@@ -117,7 +117,7 @@ bool json_body_next(struct json_body *b, struct json_item *item)
     } else if (b->lines.p) {
         bool more = line_next(&b->lines, &item->text);
         assert(more);
-        item->value = text_parse(b->arena, item->text, &item->fault);
+        item->value = json_text_read(b->arena, item->text, &item->fault);
     } else {
         item->value = yyjson_arr_iter_next(&b->items);
     }

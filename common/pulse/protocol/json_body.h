@@ -31,6 +31,9 @@ struct json_item {
     struct fault fault;
 };
 
+/* The root of one JSON text, in a; NULL and *fault. */
+yyjson_val *json_text_read(struct arena *a, struct str text,
+                           struct fault *fault) MUST_USE;
 /* forms: what the endpoint takes; lines: the content type said so. False and
  * *fault where the body as a whole cannot be read. text must outlive b. */
 bool json_body_open(struct json_body *b, struct arena *a, struct str text,

@@ -18,6 +18,9 @@ struct posted {
     struct str device_tag; /* lines that have this tag are telemetry; empty:
                               none are */
     bool strict;           /* a line's text that is no metric is a fault */
+    /* OTLP: those that are labels, with commas between, or "*"; empty: those
+     * of OTLP_RESOURCE_ATTRIBUTES. */
+    struct str resource_attributes;
 };
 
 /* One body while it is read. What is bad is said in check->fault. */
