@@ -120,9 +120,9 @@ static void message_add(const struct intake *in, struct buf *out)
 {
     size_t bad = in->rejects.count;
 
-    buf_addf(out, "%s: %zu of %zu lines rejected",
-             intake_refused(in) ? "nothing written" : "partial write", bad,
-             in->units);
+    buf_add_text(out, intake_refused(in) ? "nothing written" : "partial write");
+    if (!in->unread)
+        buf_addf(out, ": %zu of %zu lines rejected", bad, in->units);
     for (size_t i = 0; i < bad && i < FAULTS_TOLD; i++) {
         buf_add_text(out, i == 0 ? ": " : "; ");
         fault_add(&in->rejects.items[i], out);

@@ -300,6 +300,15 @@ def test_lines_come_packed_and_in_chunks(edge):
     stored(edge, m, [(m, {}, when, 1.0)])
 
 
+def test_a_body_that_cannot_be_unpacked(edge):
+    packed = gzip.compress(b"m value=1\n" * 1000)[:-20]
+    answer = post(edge, packed, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 400
+    message = answer.json()["message"]
+    assert message.startswith("nothing written: body "), message
+    assert message.endswith(" (malformed_encoding)"), message
+
+
 # --- devices -----------------------------------------------------------------
 
 
@@ -318,6 +327,28 @@ def test_a_tag_makes_telemetry(edge):
     assert rows() == [("s1", m, {"temp": 21.5, "n": 3, "ok": True,
                                  "note": "wet", "room": "r"})]
     stored(edge, m, [(m, {}, when, 4.0)])
+
+
+def test_a_setting_names_the_tag(edge):
+    port, m, device = free_port(), name(), name()
+    edge.start("ingest", "-devices", PULSE_INGEST_INFLUX_DEVICE_TAG="dev",
+               PULSE_INGEST_LISTEN=f"127.0.0.1:{port}")
+    for field, params in [("a", {}), ("b", {"device_tag": ""})]:
+        answer = requests.post(
+            f"http://127.0.0.1:{port}{V2}", params=params, timeout=20,
+            headers={"Authorization": f"Token {edge.acme}"},
+            data=f"{m},dev={device} {field}=1")
+        assert answer.status_code == 204, answer.text
+    wait_until(lambda: samples(edge, m), 20, "the metric")
+    assert [row[:2] for row in samples(edge, m)] == [
+        (m + "_b", {"dev": device})]
+    wait_until(lambda: edge.db.rows(
+        "SELECT metrics FROM store.telemetry WHERE device_id = %s",
+        (device,)) == [({"a": 1.0},)], 20, "the message")
+    done = edge.run(program="pulse-ingest",
+                    PULSE_INGEST_INFLUX_DEVICE_TAG="a b")
+    assert done.returncode != 0
+    assert "PULSE_INGEST_INFLUX_DEVICE_TAG must be" in done.stderr
 
 
 def test_a_bound_key_writes_for_its_device(edge):
