@@ -311,7 +311,7 @@ static void test_admission_is_all_or_nothing(void **state)
     body[RECORDS_MAX - 1] = '\0'; /* fits */
     struct client third = post("/script", body);
     WAIT_MS(5000, pendings_count(edge.pendings) == 2, (void)0);
-    assert_true(metric("pulse_ingest_inflight_records") == RECORDS_MAX);
+    assert_int_equal(metric("pulse_ingest_inflight_records"), RECORDS_MAX);
     for (int i = 0; i < RECORDS_MAX - 2; i++) {
         pending_report(NULL, edge.last, KAFKA_ACKED);
     }
