@@ -119,7 +119,12 @@ static bool unit_take(const struct planner *p, const struct deadletter *l,
     if (*record_time(&u->record) == CHECK_NO_TIME)
         *record_time(&u->record) = untimed(l, plan->count);
     received_set(&u->record, p->now_us);
-    plan->topic = str_of(topic_names[record_topic(u->record.kind)]);
+    struct str topic = str_of(topic_names[record_topic(u->record.kind)]);
+    if (plan->count > 0 && !str_eq(plan->topic, topic))
+        return refuse(p, plan, "mixed_records",
+                      "record %zu is of another kind than those before it",
+                      u->index + 1);
+    plan->topic = topic;
     return !too_late(p, plan, &u->record) && record_add(p, plan, &u->record);
 }
 

@@ -103,6 +103,22 @@ static void letters_of_the_edge(void **state)
          NULL, 0, "empty_text", "record 2: name: must not be empty"},
         {BATCH, "[]", NULL, 0, "no_record", ""},
         {"/api/v1/events", "", "application/x-ndjson", 0, "no_record", ""},
+        /* Lines; their parameters stand in the type. */
+        {"/write", "m a=1,b=2 1767225600\n# edited\nm a=3 1767225601",
+         "text/plain; precision=s", 3, NULL, NULL},
+        {"/api/v2/write", "m,dev=d a=1,b=2",
+         "text/plain; precision=ns; "
+         "device_tag=dev",
+         1, NULL, NULL},
+        {"/api/v2/write", "m a=1 1767225600", "text/plain; precision=ns", 0,
+         "time_too_old", "(read as ns)"},
+        {"/write", "m a=1\nm a=x", "text/plain; precision=ns", 0,
+         "malformed_line", "record 2: column 5: the value"},
+        {"/write", "m a=1\nm,dev=d a=1",
+         "text/plain; precision=ns; device_tag=dev", 0, "mixed_records",
+         "record 2 is of another kind"},
+        {"/write", "m s=\"text\"", "text/plain; precision=ns", 0, "no_record",
+         ""},
         {"/v9/none", "{}", NULL, 0, "unknown_endpoint", "/v9/none"},
     };
     struct desk *d = *state;
