@@ -33,7 +33,7 @@
  * on; unless the peer asked first (Expect), or has more than DISCARD_MAX.
  */
 enum {
-    CONNECTION_MEMORY = 16 * 1024,
+    CONNECTION_BYTES = 8 * 1024,
     BODY_FIRST = 64 * 1024, /* reserved at most for what is only announced */
     DISCARD_MAX = 16 * 1024 * 1024,
     FLUSH_MAX_S = 5, /* at the end, for answers on their way */
@@ -417,6 +417,9 @@ struct MHD_Daemon *http_daemon_new(struct http_thread *t)
          (void *)(uintptr_t)HTTP_TLS_PRIORITIES},
         {MHD_OPTION_END, 0, NULL},
     };
+    size_t memory = s->options.connection_bytes;
+    if (memory == 0)
+        memory = CONNECTION_BYTES;
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_THREAD_SAFETY |
             MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG |
@@ -426,9 +429,9 @@ struct MHD_Daemon *http_daemon_new(struct http_thread *t)
         MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
         MHD_OPTION_NOTIFY_CONNECTION, http_conn_notify, t,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_CONNECTION_LIMIT, UINT_MAX, /* the door's to keep */
-        MHD_OPTION_CONNECTION_TIMEOUT, 0u,     /* the sweeper's */
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory, MHD_OPTION_CONNECTION_LIMIT,
+        UINT_MAX,                          /* the door's to keep */
+        MHD_OPTION_CONNECTION_TIMEOUT, 0u, /* the sweeper's */
         MHD_OPTION_CLIENT_DISCIPLINE_LVL, DISCIPLINE, MHD_OPTION_ARRAY,
         s->tls != NULL ? tls : &tls[2], MHD_OPTION_END);
 }

@@ -49,7 +49,10 @@ struct http_options {
     int threads;
     int connections_max; /* beyond: 503, and room is made among the idle */
     int connections_per_address_max; /* of an IPv6 /64, too; 0: no limit */
-    int idle_timeout_s;              /* nothing of a next request */
+    /* Memory of one connection, also of an idle one; the headers must fit, and
+     * 64 bytes for each of them; 0: 8 KiB. */
+    size_t connection_bytes;
+    int idle_timeout_s;    /* nothing of a next request */
     int header_timeout_s;  /* first byte to end of headers; 0: as the next */
     int request_timeout_s; /* first byte to end of body; then 408 */
     int send_timeout_s;    /* for the peer to take an answer; 0: 120 */

@@ -38,6 +38,7 @@ enum http_wait {
 enum http_cut {
     HTTP_CUT_IDLE,
     HTTP_CUT_CROWDED, /* idle, and its place was needed */
+    HTTP_CUT_GONE,    /* the peer has, in the middle of a request */
     HTTP_CUT_HEADER,
     HTTP_CUT_REQUEST,
     HTTP_CUT_RATE,

@@ -70,9 +70,10 @@ static void add_reasons(struct http_stats *stats, const char *what,
 static void add_ends(struct http_stats *stats)
 {
     static const char *const cuts[HTTP_CUT_COUNT] = {
-        [HTTP_CUT_IDLE] = "idle",      [HTTP_CUT_CROWDED] = "crowded",
-        [HTTP_CUT_HEADER] = "header",  [HTTP_CUT_REQUEST] = "request",
-        [HTTP_CUT_RATE] = "body_rate", [HTTP_CUT_SEND] = "send",
+        [HTTP_CUT_IDLE] = "idle",       [HTTP_CUT_GONE] = "gone",
+        [HTTP_CUT_CROWDED] = "crowded", [HTTP_CUT_HEADER] = "header",
+        [HTTP_CUT_REQUEST] = "request", [HTTP_CUT_RATE] = "body_rate",
+        [HTTP_CUT_SEND] = "send",
     };
     static const char *const refusals[HTTP_REFUSAL_COUNT] = {
         [HTTP_REFUSED_ADDRESS] = "address",
@@ -80,7 +81,7 @@ static void add_ends(struct http_stats *stats)
         [HTTP_REFUSED_DESCRIPTORS] = "descriptors",
     };
     add_reasons(stats, "connections_cut_total",
-                "Connections closed because their peer took too long.", cuts,
+                "Connections the server ended, by reason.", cuts,
                 HTTP_CUT_COUNT, stats->cuts);
     add_reasons(stats, "connections_refused_total",
                 "Connections not taken, by what there were too many of.",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <linux/tcp.h> /* the whole of tcp_info */
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
@@ -16,6 +17,8 @@ enum {
     SENDING_MAX_S = 120, /* for an answer to be taken, if not told otherwise */
     RATE_WINDOW_S = 5,   /* a body's rate is judged this often; the first is
                             its grace */
+    LOOK_MS = 200,       /* younger ones are not worth asking about */
+    CLOSE_WAIT = 8,      /* of netinet/tcp.h, which goes not with linux/tcp.h */
     SLICE = 256,         /* looked at without letting others have the lock */
     CLOCK_ERROR_MS = 50, /* the kernel's, when it tells the last byte's age */
     CROWD_SHARE = 32,    /* one in so many goes when room is needed */
@@ -28,31 +31,50 @@ static int64_t limit_us(int seconds, int otherwise)
     return (int64_t)(seconds > 0 ? seconds : otherwise) * 1000000;
 }
 
-/* Has a byte of a next request come? */
-static bool has_begun(const struct http_conn *c, enum http_wait wait,
-                      int64_t silent_ms)
+/* What the kernel knows of it. False where it does not tell. */
+static bool ask_kernel(const struct http_conn *c, struct tcp_info *info)
 {
-    struct tcp_info info = {0};
-    socklen_t n = sizeof info;
-    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0)
-        return false;
-    if (wait == HTTP_FRESH)
-        return info.tcpi_bytes_received > 0;
-    return info.tcpi_last_data_recv + CLOCK_ERROR_MS < silent_ms;
+    socklen_t n = sizeof *info;
+    *info = (struct tcp_info){0};
+    return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, info, &n) == 0;
 }
 
-static void look_idle(struct http_conn *c, int64_t turn, int64_t now_us)
+/* Has a byte of a next request come? */
+static bool has_begun(const struct tcp_info *info, enum http_wait wait,
+                      int64_t silent_ms)
 {
-    const struct http_server *s = c->thread->server;
-    int64_t silent_us = now_us - http_turn_since(turn);
-    bool over = silent_us >= limit_us(s->options.idle_timeout_s, 0);
-    /* Every second time is often enough to ask the kernel. */
-    if ((over || s->odd_sweep) &&
-        has_begun(c, http_turn_wait(turn), silent_us / 1000))
-        (void)atomic_compare_exchange_strong(&c->turn, &turn,
-                                             http_turn(now_us, HTTP_HEADING));
-    else if (over)
-        http_conn_cut(c, turn, HTTP_CUT_IDLE);
+    if (wait == HTTP_FRESH)
+        return info->tcpi_bytes_received > 0;
+    return info->tcpi_last_data_recv + CLOCK_ERROR_MS < silent_ms;
+}
+
+/* Will nothing more come? The library does not see an end that arrives
+ * together with the last bytes. */
+static bool has_ended(const struct http_conn *c, const struct tcp_info *info)
+{
+    int unread = 0;
+    return info->tcpi_state == CLOSE_WAIT &&
+           ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0;
+}
+
+/* While the peer is to send something. True: it is cut, or at another turn. */
+static bool look_at_peer(struct http_conn *c, int64_t turn, int64_t now_us)
+{
+    struct tcp_info info;
+    enum http_wait wait = http_turn_wait(turn);
+    int64_t silent_ms = (now_us - http_turn_since(turn)) / 1000;
+    if (silent_ms < LOOK_MS || !ask_kernel(c, &info))
+        return false;
+    if (has_ended(c, &info)) {
+        http_conn_cut(c, turn, HTTP_CUT_GONE);
+        return true;
+    }
+    if ((wait != HTTP_FRESH && wait != HTTP_IDLE) ||
+        !has_begun(&info, wait, silent_ms))
+        return false;
+    (void)atomic_compare_exchange_strong(&c->turn, &turn,
+                                         http_turn(now_us, HTTP_HEADING));
+    return true;
 }
 
 /* True if it comes fast enough, as far as can be said. */
@@ -73,31 +95,35 @@ static bool rate_ok(struct http_conn *c, int64_t turn, int64_t now_us)
     return ok;
 }
 
-static void look_reading(struct http_conn *c, int64_t turn, int64_t now_us)
-{
-    const struct http_options *o = &c->thread->server->options;
-    if (now_us - http_turn_since(turn) >= limit_us(o->request_timeout_s, 0))
-        http_conn_cut(c, turn, HTTP_CUT_REQUEST);
-    else if (!rate_ok(c, turn, now_us))
-        http_conn_cut(c, turn, HTTP_CUT_RATE);
-}
-
 static void look_at(struct http_conn *c, int64_t now_us)
 {
-    const struct http_options *o = &c->thread->server->options;
+    const struct http_server *s = c->thread->server;
+    const struct http_options *o = &s->options;
     int64_t turn = atomic_load(&c->turn);
     int64_t age_us = now_us - http_turn_since(turn);
     switch (http_turn_wait(turn)) {
     case HTTP_FRESH:
-    case HTTP_IDLE:
-        look_idle(c, turn, now_us);
+    case HTTP_IDLE: {
+        bool over = age_us >= limit_us(o->idle_timeout_s, 0);
+        /* Every second time is often enough to ask the kernel. */
+        bool moved = (over || s->odd_sweep) && look_at_peer(c, turn, now_us);
+        if (over && !moved)
+            http_conn_cut(c, turn, HTTP_CUT_IDLE);
         break;
+    }
     case HTTP_HEADING:
         if (age_us >= limit_us(o->header_timeout_s, o->request_timeout_s))
             http_conn_cut(c, turn, HTTP_CUT_HEADER);
+        else if (s->odd_sweep)
+            (void)look_at_peer(c, turn, now_us);
         break;
     case HTTP_READING:
-        look_reading(c, turn, now_us);
+        if (age_us >= limit_us(o->request_timeout_s, 0))
+            http_conn_cut(c, turn, HTTP_CUT_REQUEST);
+        else if (!rate_ok(c, turn, now_us))
+            http_conn_cut(c, turn, HTTP_CUT_RATE);
+        else if (s->odd_sweep)
+            (void)look_at_peer(c, turn, now_us);
         break;
     case HTTP_SENDING:
         if (age_us >= limit_us(o->send_timeout_s, SENDING_MAX_S))

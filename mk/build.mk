@@ -124,7 +124,7 @@ $(foreach f,$(FUZZERS),$(eval \
 
 # Of make bench-writer and bench-ingest: programs, and what they share.
 BENCHES := fill_topic limit_copy peer_insert load limit_http \
-    http_null
+    http_null idle_conns
 BENCH_PARTS := tests/bench/tap.c tests/bench/series_book.c tests/bench/post.c \
     tools/pulse-sim/tally.c
 $(foreach b,$(BENCHES),$(eval \

@@ -34,6 +34,10 @@ static const struct conf_item items[] = {
      AT(connections_per_address_max), "0", 0, 1000000, NULL,
      "Connections at once from one IPv4 address or IPv6 /64, more are closed "
      "at once; 0 means no limit."},
+    {"PULSE_INGEST_CONNECTION_BYTES", CONF_BYTES, AT(connection_bytes), "8k",
+     4096, 32768, NULL,
+     "Memory of one connection, idle or not; a request's headers must fit, and "
+     "64 bytes for each of them, else 431."},
     {"PULSE_INGEST_IDLE_TIMEOUT", CONF_DURATION, AT(idle_timeout_ms), "60s",
      1000, 3600e3, NULL, "A keep-alive connection idle for this long ends."},
     {"PULSE_INGEST_HEADER_TIMEOUT", CONF_DURATION, AT(header_timeout_ms), "10s",

@@ -14,7 +14,7 @@ struct ingest_settings {
     int64_t threads;
     int64_t connections_max, connections_per_address_max;
     int64_t idle_timeout_ms, header_timeout_ms, request_timeout_ms;
-    int64_t body_rate;
+    int64_t connection_bytes, body_rate;
     int64_t bodies_bytes_max, unpacked_bytes_max;
     int64_t inflight_records_max, inflight_bytes_max;
     int64_t message_timeout_ms, linger_ms;

@@ -221,7 +221,7 @@ static void a_full_house_makes_room(void **state)
     assert_true(refused("total") >= 1);
     crowd[3] = dial_until_served(port);
     assert_true(counted("crowd_http_connections_cut_total",
-                        "Connections closed because their peer took too long.",
+                        "Connections the server ended, by reason.",
                         "crowded") >= 1);
     say_text(&busy, "i");
     assert_true(hear(&busy, &a));
