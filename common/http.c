@@ -58,6 +58,7 @@ static void *on_uri(void *cls, const char *uri,
     r->started_us = http_conn_begin(r->conn);
     r->target_ok = http_target_parse(arena_str(a, str_of(uri)), a, &r->target);
     atomic_store(&r->conn->route, (uint32_t)s->options.route_count);
+    c->request = r;
     return r;
 }
 
@@ -70,24 +71,38 @@ static void tell_sent(struct http_server *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void on_completed(void *cls, struct MHD_Connection *connection,
-                         void **req_cls, enum MHD_RequestTerminationCode code)
+void http_request_end(struct http_request *r)
 {
-    struct http_server *s = cls;
-    struct http_request *r = *req_cls;
-    (void)connection;
-    (void)code;
-    *req_cls = NULL;
-    if (r == NULL)
-        return;
+    struct http_server *s = r->server;
+    struct http_kept *kept = &r->conn->thread->kept;
+    r->conn->request = NULL;
     (void)http_conn_turn(r->conn, HTTP_IDLE); /* unless it is cut */
     if (r->answered)
         tell_sent(s);
     else if (r->started)
         atomic_fetch_sub(&s->pending, 1);
     atomic_fetch_sub(&s->body_bytes, r->body.n);
-    http_kept_body_back(&r->conn->thread->kept, &r->body);
-    http_kept_arena_back(&r->conn->thread->kept, r->arena);
+    http_kept_body_back(kept, &r->body);
+    http_kept_arena_back(kept, r->arena);
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection,
+                         void **req_cls, enum MHD_RequestTerminationCode code)
+{
+    struct http_request *r = *req_cls;
+    (void)cls;
+    (void)code;
+    *req_cls = NULL;
+    if (r == NULL)
+        return;
+    const union MHD_ConnectionInfo *status =
+        r->answered ? NULL
+                    : MHD_get_connection_info(connection,
+                                              MHD_CONNECTION_INFO_HTTP_STATUS);
+    if (status != NULL) /* the library's own answer */
+        http_stats_count(r->server->stats, http_stats_route(r),
+                         (int)status->http_status, r->started_us);
+    http_request_end(r);
 }
 
 /* --- is it acceptable? --------------------------------------------------- */

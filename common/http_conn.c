@@ -91,8 +91,12 @@ void http_conn_notify(void *cls, struct MHD_Connection *connection, void **conn,
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         *conn = MOVE(t->opening);
     } else if (*conn != NULL) {
-        conn_free(*conn);
-        *conn = NULL;
+        struct http_conn *c = MOVE(*conn);
+        /* libmicrohttpd 1.0.1 forgets to complete a request whose chunk
+         * extension fills its buffer: what it holds would be lost. */
+        if (c->request != NULL)
+            http_request_end(c->request);
+        conn_free(c);
     }
 }
 

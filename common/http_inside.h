@@ -46,11 +46,14 @@ enum http_cut {
     HTTP_CUT_COUNT,
 };
 
+struct http_request;
+
 struct http_conn {
     struct http_thread *thread;
     struct http_conn *next, **link; /* under server->lock */
     struct http_conn *next_arrived; /* see http_thread.arrived */
     struct in6_addr address;        /* IPv4 as ::ffff:a.b.c.d */
+    struct http_request *request;   /* the present one; its thread only */
     int fd;
     _Atomic uint32_t route; /* while READING: for counting a 408 */
     /* What it is at, and since when (monotonic µs), as one: µs * 8 + wait. */
@@ -203,6 +206,8 @@ struct http_request {
 
 /* Hands the answer to libmicrohttpd. */
 enum MHD_Result http_request_queue(struct http_request *r);
+/* Its connection is done with it. */
+void http_request_end(struct http_request *r);
 /* The answer as bytes, for where libmicrohttpd takes none. */
 void http_request_raw(const struct http_request *r, struct buf *out);
 /* Appends the JSON of http_reply_error. */

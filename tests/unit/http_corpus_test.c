@@ -198,6 +198,7 @@ static void each_case_is_answered_as_it_must_be(void **state)
     print_message("%zu cases\n", count[0]);
     assert_true(count[0] >= CASES_MIN);
     assert_int_equal(count[1], 0);
+    assert_int_equal(http_server_pending(server), 0);
 }
 
 int main(void)
