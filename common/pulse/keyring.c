@@ -29,11 +29,27 @@ struct entry {
 struct keyring {
     struct map *keys; /* key_id to struct entry */
     EVP_MD *sha256;   /* looking it up by name costs more than hashing */
+    uint64_t serial;  /* no other ring of the process has it; not 0 */
 };
+
+/*
+ * Hashing a secret costs as much as reading the record it comes with, so a
+ * thread remembers secrets that were right. That holds for one ring, and a
+ * ring never changes: what is revoked is not in the next.
+ */
+enum { RIGHT_MAX = 256, RIGHT_SECRET_MAX = 64 };
+static _Thread_local struct right {
+    uint64_t serial;
+    const struct entry *entry;
+    size_t n;
+    char secret[RIGHT_SECRET_MAX];
+} rights[RIGHT_MAX];
 
 struct keyring *keyring_new(void)
 {
+    static _Atomic uint64_t rings;
     struct keyring *k = xcalloc(1, sizeof *k);
+    k->serial = atomic_fetch_add(&rings, 1) + 1;
     k->keys = map_new(0, free);
     k->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     assert(k->sha256 != NULL);
@@ -87,6 +103,41 @@ static bool split(struct str presented, struct str *id, struct str *secret)
            id->n > 0 && secret->n > 0;
 }
 
+static bool is_right(const struct right *r, const struct keyring *k,
+                     const struct entry *e, struct str secret)
+{
+    return r->serial == k->serial && r->entry == e && r->n == secret.n &&
+           CRYPTO_memcmp(r->secret, secret.p, secret.n) == 0;
+}
+
+static void right_keep(struct right *r, const struct keyring *k,
+                       const struct entry *e, struct str secret)
+{
+    if (secret.n > sizeof r->secret)
+        return;
+    r->serial = k->serial;
+    r->entry = e;
+    r->n = secret.n;
+    memcpy(r->secret, secret.p, secret.n);
+}
+
+/* An unknown id (e == NULL) costs a hash, too. */
+static bool secret_ok(const struct keyring *k, const struct entry *e,
+                      struct str secret)
+{
+    /* Of addresses the low bits are alike. */
+    struct right *r = &rights[((uintptr_t)e >> 5) % RIGHT_MAX];
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+
+    if (e != NULL && is_right(r, k, e, secret))
+        return true;
+    if (!EVP_Digest(secret.p, secret.n, hash, NULL, k->sha256, NULL) ||
+        e == NULL || CRYPTO_memcmp(hash, e->key.secret_hash, sizeof hash) != 0)
+        return false;
+    right_keep(r, k, e, secret);
+    return true;
+}
+
 const struct key *keyring_find(const struct keyring *k, struct str presented,
                                int64_t now_us)
 {
@@ -95,14 +146,10 @@ const struct key *keyring_find(const struct keyring *k, struct str presented,
         return NULL;
     }
     const struct entry *e = map_peek(k->keys, id);
-    const struct key *key = e != NULL ? &e->key : NULL;
-    unsigned char hash[SHA256_DIGEST_LENGTH];
-    int hashed = EVP_Digest(secret.p, secret.n, hash, NULL, k->sha256, NULL);
-    if (!hashed || key == NULL || now_us >= key->expires_at_us ||
-        CRYPTO_memcmp(hash, key->secret_hash, sizeof hash) != 0) {
+    if (!secret_ok(k, e, secret) || now_us >= e->key.expires_at_us) {
         return NULL;
     }
-    return key;
+    return &e->key;
 }
 
 void key_use(const struct key *key, int64_t now_us)

@@ -65,6 +65,33 @@ static void test_find_judges_what_is_presented(void **state)
     assert_null(keyring_find(ring, (struct str){0}, 0));
 }
 
+/* A thread remembers what was right; that must not outlive what made it so. */
+static void test_what_was_right_once_is_judged_again(void **state)
+{
+    AUTO(keyring) ring = keyring_new();
+    struct key k = key_of("a1", "s3cret");
+    (void)state;
+    k.expires_at_us = 100;
+    keyring_add(ring, &k);
+    for (int i = 0; i < 3; i++) {
+        assert_non_null(keyring_find(ring, STR("pulse_a1_s3cret"), 99));
+        assert_null(keyring_find(ring, STR("pulse_a1_s3cres"), 99));
+        assert_null(keyring_find(ring, STR("pulse_a1_s3cre"), 99));
+        assert_null(keyring_find(ring, STR("pulse_a1_s3crett"), 99));
+        assert_null(keyring_find(ring, STR("pulse_a1_s3cret"), 100));
+    }
+    /* Rings that come and go may lie at the same place, keys too. */
+    for (int i = 0; i < 100; i++) {
+        AUTO(keyring) next = keyring_new();
+        struct key other = key_of("a1", i % 2 == 0 ? "s3creu" : "s3cret");
+        keyring_add(next, &other);
+        assert_int_equal(keyring_find(next, STR("pulse_a1_s3cret"), 0) != NULL,
+                         i % 2 == 1);
+        assert_int_equal(keyring_find(next, STR("pulse_a1_s3creu"), 0) != NULL,
+                         i % 2 == 0);
+    }
+}
+
 static void test_key_of_endless_length_is_malformed(void **state)
 {
     char text[400];
@@ -226,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find_judges_what_is_presented),
+        cmocka_unit_test(test_what_was_right_once_is_judged_again),
         cmocka_unit_test(test_key_of_endless_length_is_malformed),
         cmocka_unit_test(test_ring_keeps_its_own_copies),
         cmocka_unit_test(test_made_keys_work_and_differ),
