@@ -14,7 +14,8 @@
 
 #include "common/http_listen.h"
 
-enum { THREADS_MAX = 64, LOOK_MS = 100 };
+/* CONNECTION_BYTES: as the edge has. */
+enum { THREADS_MAX = 64, LOOK_MS = 100, CONNECTION_BYTES = 8 * 1024 };
 
 struct server {
     struct MHD_Daemon *daemon;
@@ -62,9 +63,11 @@ static void *turn(void *arg)
 
 static bool server_start(struct server *s, int listen_fd)
 {
-    s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL, 0, NULL, NULL, answer, NULL, MHD_OPTION_LISTEN_SOCKET,
-        listen_fd, MHD_OPTION_CONNECTION_LIMIT, 4096u, MHD_OPTION_END);
+    s->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, NULL,
+                                 MHD_OPTION_LISTEN_SOCKET, listen_fd,
+                                 MHD_OPTION_CONNECTION_LIMIT, 4096u,
+                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                                 (size_t)CONNECTION_BYTES, MHD_OPTION_END);
     return s->daemon && pthread_create(&s->thread, NULL, turn, s) == 0;
 }
 
