@@ -200,7 +200,7 @@ SELECT set_eq(
              ('late_limit', 'pulse_ingest'), ('late_limit', 'pulse_writer'), ('late_limit', 'pulse_evaluator'),
              ('late_limit', 'pulse_api'), ('late_limit', 'pulse_collector'), ('late_limit', 'pulse_operator'),
              ('rollup_filled', 'pulse_app'), ('rollup_filled', 'pulse_operator'), ('rollup_filled', 'pulse_collector'),
-             ('writer_horizons', 'pulse_writer'), ('series_limit', 'pulse_operator'),
+             ('writer_horizons', 'pulse_writer'), ('series_limit', 'pulse_operator'), ('limit_ranges', 'pulse_operator'),
              ('rollup_enter', 'pulse_writer'), ('rollup_mark', 'pulse_writer'), ('rollup_advance', 'pulse_collector'),
              ('rollup_fill', 'pulse_collector'), ('rollup_behind', 'pulse_collector'),
              ('retention_run', 'pulse_collector'), ('lifecycle_rows', 'pulse_collector'), ('lifecycle_rows', 'pulse_operator'),

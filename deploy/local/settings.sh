@@ -28,6 +28,7 @@ ports=(
 # What the services and the command read.
 export PULSE_KAFKA_BROKERS=127.0.0.1:$PULSE_KAFKA_PORT
 export PULSE_INGEST_LISTEN=127.0.0.1:$PULSE_INGEST_PORT
+export PULSE_INGEST_SNAPSHOT=$PULSE_STATE/ingest-keys
 export PULSE_API_LISTEN=127.0.0.1:$PULSE_API_PORT
 PULSE_TARGETS=
 for local_name in "${services[@]}"; do

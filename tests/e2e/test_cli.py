@@ -16,7 +16,8 @@ from harness.process import ROOT
 from harness.stack import BIN
 
 COMMANDS = ["status", "ledger", "tail", "topics apply", "key create",
-            "key list", "key revoke", "rule create", "rule list",
+            "key list", "key rotate", "key revoke", "tenant create",
+            "tenant list", "tenant limits", "rule create", "rule list",
             "channel create", "channel list", "deadletter list",
             "deadletter show", "deadletter edit", "deadletter redrive",
             "deadletter drop", "series top", "series limit"]

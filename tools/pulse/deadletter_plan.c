@@ -159,6 +159,14 @@ static bool records_take(const struct planner *p, const struct deadletter *l,
            refuse(p, plan, "no_record", "it holds no record");
 }
 
+static const struct check_rules *rules_of(const struct planner *p,
+                                          struct str tenant)
+{
+    const struct check_rules *own =
+        p->tenants ? map_peek(p->tenants, tenant) : NULL;
+    return own ? own : &p->rules;
+}
+
 static bool ingest_plan(const struct planner *p, const struct deadletter *l,
                         struct plan *plan)
 {
@@ -167,7 +175,7 @@ static bool ingest_plan(const struct planner *p, const struct deadletter *l,
                                   .key_id = l->key_id,
                                   .device_id = l->key_device};
     struct check check = {.arena = p->arena,
-                          .rules = &p->rules,
+                          .rules = rules_of(p, l->tenant),
                           .caller = &caller,
                           .received_us = letter_received(l)};
     struct body body;

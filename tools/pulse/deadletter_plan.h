@@ -5,6 +5,7 @@
 #define TOOLS_PULSE_DEADLETTER_PLAN_H
 
 #include "common/kafka_producer.h"
+#include "common/map.h"
 #include "common/pulse/check.h"
 #include "common/pulse/record.h"
 #include "tools/pulse/deadletter.h"
@@ -12,7 +13,8 @@
 struct planner {
     struct arena *arena; /* plans live in it */
     struct record_codec *codec;
-    struct check_rules rules;
+    struct check_rules rules; /* of tenants that are not in tenants */
+    struct map *tenants;      /* tenant_id -> struct check_rules; or NULL */
     size_t message_bytes_max;
     int64_t now_us;
     int64_t oldest_us; /* the store takes nothing older */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* deadletter_planner.h - a planner by this environment's limits and the store's
- * late limit. */
+/* deadletter_planner.h - a planner by the tenants' limits, this environment's
+ * defaults and the store's late limit. */
 #ifndef TOOLS_PULSE_DEADLETTER_PLANNER_H
 #define TOOLS_PULSE_DEADLETTER_PLANNER_H
 

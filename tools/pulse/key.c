@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* key create, list, revoke: API keys of tenants and devices. */
+/* key create, list, rotate, revoke: API keys of tenants and devices. */
 #include <stdio.h>
 
 #include "common/pulse/keyring.h"
@@ -66,6 +66,16 @@ static bool key_insert(struct pg *pg, const struct key_wish *k,
         &p, NULL, err);
 }
 
+/* The key alone on stdout, so that KEY=$(pulse key create …) works. */
+static void key_print(const struct key_made *made, struct str tenant)
+{
+    printf("%s\n", made->text);
+    fprintf(stderr,
+            "Key %s of tenant %.*s. It is shown this once; only a hash is "
+            "kept.\n",
+            made->key_id, STR_ARG(tenant));
+}
+
 static int key_create(const struct call *c)
 {
     struct err err = {0};
@@ -81,12 +91,7 @@ static int key_create(const struct call *c)
         !tenant_check(pg, wish.tenant, &err) ||
         !key_insert(pg, &wish, &made, &err) || !pg_commit(pg, &err))
         return failure(&err);
-    /* The key alone on stdout, so that KEY=$(pulse key create …) works. */
-    printf("%s\n", made.text);
-    fprintf(stderr,
-            "Key %s of tenant %.*s. It is shown this once; only a hash is "
-            "kept.\n",
-            made.key_id, STR_ARG(wish.tenant));
+    key_print(&made, wish.tenant);
     return 0;
 }
 
@@ -140,6 +145,72 @@ static int key_list(const struct call *c)
     return 0;
 }
 
+/* The row of the key that takes the place of key_id: its tenant, NULL where
+ * key_id is not live. */
+static struct pg_result *successor_insert(struct pg *pg, const char *key_id,
+                                          const struct key_made *made,
+                                          int64_t lifetime_ms, struct err *err)
+{
+    struct pg_params p = {0};
+    pg_text(&p, str_of(key_id));
+    pg_text(&p, str_of(made->key_id));
+    pg_bytea(&p, (struct str){(const char *)made->secret_hash,
+                              sizeof made->secret_hash});
+    pg_i64(&p, lifetime_ms);
+    AUTO(pg_result) r =
+        pg_run(pg,
+               "insert into api_keys (key_id, tenant_id, device_id, scopes,"
+               " secret_hash, description, expires_at)"
+               " select $2, tenant_id, device_id, scopes, $3, description,"
+               " now() + case when $4 >= 0 then $4 * interval '1 millisecond'"
+               " else expires_at - created_at end"
+               " from api_keys where key_id = $1"
+               " and (revoked_at is null or revoked_at > now())"
+               " and (expires_at is null or expires_at > now())"
+               " returning tenant_id",
+               &p, err);
+    if (r && pg_rows(r) == 1)
+        return MOVE(r);
+    if (r)
+        err_set(err, ERR_INPUT, "there is no live key \"%s\"", key_id);
+    return NULL;
+}
+
+static bool key_end(struct pg *pg, const char *key_id, int64_t keep_ms,
+                    struct err *err)
+{
+    struct pg_params p = {0};
+    pg_text(&p, str_of(key_id));
+    pg_i64(&p, keep_ms);
+    return pg_do(pg,
+                 "update api_keys set expires_at ="
+                 " least(expires_at, now() + $2 * interval '1 millisecond')"
+                 " where key_id = $1",
+                 &p, NULL, err);
+}
+
+static int key_rotate(const struct call *c)
+{
+    struct err err = {0};
+    int64_t keep_ms = 86400 * 1000, lifetime_ms = -1;
+    const char *old = c->positional[0];
+    if (!call_duration(c, "--keep", &keep_ms, &err) ||
+        !call_duration(c, "--expires", &lifetime_ms, &err))
+        return usage_error(c, &err);
+    struct pg *pg = world_pg(c->world, &err);
+    struct key_made made;
+    key_make(&made);
+    if (!pg || !pg_begin(pg, &err))
+        return failure(&err);
+    AUTO(pg_result) r = successor_insert(pg, old, &made, lifetime_ms, &err);
+    if (!r || !key_end(pg, old, keep_ms, &err) || !pg_commit(pg, &err))
+        return failure(&err);
+    key_print(&made, pg_get_str(r, 0, 0));
+    fprintf(stderr, "Key %s works for %lld s more at most.\n", old,
+            (long long)(keep_ms / 1000));
+    return 0;
+}
+
 static int key_revoke(const struct call *c)
 {
     struct err err = {0};
@@ -157,7 +228,7 @@ static int key_revoke(const struct call *c)
         err_set(&err, ERR_INPUT, "there is no key \"%s\"", c->positional[0]);
         return failure(&err);
     }
-    printf("Key %s is revoked; services forget it within 2 s.\n",
+    printf("Key %s is revoked; services forget it within some 2 s.\n",
            c->positional[0]);
     return 0;
 }
@@ -193,6 +264,27 @@ const struct command key_list_command = {
     .options = list_options,
     .option_count = ARRAY_LEN(list_options),
     .run = key_list,
+};
+
+static const struct option rotate_options[] = {
+    {"--keep", "DURATION", "how long the old key works on (1d)", false},
+    {"--expires", "DURATION", "the new key's life (as long as the old one's)",
+     false},
+};
+const struct command key_rotate_command = {
+    .name = "key rotate",
+    .positional = "ID",
+    .positional_count = 1,
+    .summary = "Make the successor of an API key and print it, once",
+    .details = "It has the same tenant, device, scopes and name. The old key "
+               "works on for a while,\nso that no reading is lost meanwhile; "
+               "LAST USED of pulse key list tells when the\nold one is no "
+               "longer needed.\n",
+    .examples = "  pulse key rotate 3f9c2a71b04d\n"
+                "  KEY=$(pulse key rotate 3f9c2a71b04d --keep 2h)\n",
+    .options = rotate_options,
+    .option_count = ARRAY_LEN(rotate_options),
+    .run = key_rotate,
 };
 
 const struct command key_revoke_command = {
