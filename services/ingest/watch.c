@@ -19,6 +19,9 @@ enum {
     REBUILD_MAX_MS = 3000,
     /* A producer that lives this long was a success. */
     SETTLED_US = 60000000,
+    /* One that follows another that broke soon must first show that it does
+     * not: Kafka may answer and yet not let it be a producer. */
+    TRIAL_US = 600000,
 };
 
 struct watch {
@@ -88,13 +91,18 @@ static void reports_serve(void *arg, uint32_t events)
     producer_mend(w);
 }
 
+static bool on_trial(const struct watch *w, int64_t now_us)
+{
+    return w->rebuilding.attempt > 1 && now_us - w->rebuilt_us < TRIAL_US;
+}
+
 static void kafka_look(void *arg)
 {
     struct watch *w = arg;
     int64_t now_us = clock_mono_us();
 
     edge_serve_reports(w->with.edge); /* what a rebuild left behind, too */
-    if (producer_mend(w))
+    if (producer_mend(w) || on_trial(w, now_us))
         return;
     enum kafka_verdict outlook = kafka_producer_outlook(w->with.producer);
     if (outlook == KAFKA_ACKED)

@@ -9,10 +9,10 @@ import ctypes
 
 from harness.kafka import TOPICS, Kafka
 
-PRODUCE = 0  # the request's number in the protocol
+PRODUCE, INIT_PRODUCER_ID = 0, 22  # requests' numbers in the protocol
 # Error codes of the protocol.
 REQUEST_TIMED_OUT, NOT_ENOUGH_REPLICAS, OUT_OF_ORDER = 7, 19, 45
-TOPIC_AUTHORIZATION_FAILED, MESSAGE_TOO_LARGE = 29, 10
+CLUSTER_AUTHORIZATION_FAILED = 31
 
 
 def _library():
@@ -36,7 +36,6 @@ def _library():
              ctypes.c_int),
             ("mock_broker_set_down", ctypes.c_int, pointer, ctypes.c_int32),
             ("mock_broker_set_up", ctypes.c_int, pointer, ctypes.c_int32),
-            ("mock_topic_set_error", None, pointer, text, ctypes.c_int),
             ("mock_partition_set_leader", ctypes.c_int, pointer, text,
              ctypes.c_int32, ctypes.c_int32)):
         function = getattr(lib, f"rd_kafka_{name}")
@@ -69,14 +68,14 @@ class MockKafka(Kafka):
         self.lib.rd_kafka_mock_cluster_destroy(self.cluster)
         self.lib.rd_kafka_destroy(self.client)
 
-    def errors(self, code, count):
-        """The answers to the next count Produce requests."""
+    def errors(self, code, count, request=PRODUCE):
+        """The answers to the next count requests of a kind."""
         self.lib.rd_kafka_mock_push_request_errors_array(
-            self.cluster, PRODUCE, count, (ctypes.c_int * count)(
+            self.cluster, request, count, (ctypes.c_int * count)(
                 *[code] * count))
 
-    def no_errors(self):
-        self.lib.rd_kafka_mock_clear_request_errors(self.cluster, PRODUCE)
+    def no_errors(self, request=PRODUCE):
+        self.lib.rd_kafka_mock_clear_request_errors(self.cluster, request)
 
     def rtt(self, ms):
         for broker in self.BROKERS:
@@ -87,10 +86,6 @@ class MockKafka(Kafka):
 
     def up(self, broker):
         self.lib.rd_kafka_mock_broker_set_up(self.cluster, broker)
-
-    def topic_error(self, topic, code):
-        self.lib.rd_kafka_mock_topic_set_error(
-            self.cluster, topic.encode(), code)
 
     def lead(self, topic, part, broker):
         self.lib.rd_kafka_mock_partition_set_leader(

@@ -13,6 +13,8 @@ import pytest
 from harness.records import SCHEMAS
 from harness.wait import stays, wait_until
 from mock_kafka import (
+    CLUSTER_AUTHORIZATION_FAILED,
+    INIT_PRODUCER_ID,
     NOT_ENOUGH_REPLICAS,
     OUT_OF_ORDER,
     REQUEST_TIMED_OUT,
@@ -219,3 +221,27 @@ def test_producer_breaks(world, mock):
     in_time(loads, 2)
     judge(world, mock, loads)
     print(f"rebuilt and acknowledging again within {slowest:.2f} s")
+
+
+def test_producer_not_allowed(world, mock):
+    """Each new one breaks, too: not ready in between, and when it is allowed
+    the edge notices soon."""
+    mock.errors(CLUSTER_AUTHORIZATION_FAILED, 1000, INIT_PRODUCER_ID)
+    assert world.key
+    edge = world.stack.service("ingest", PULSE_KAFKA_BROKERS=mock.brokers)
+    edge.start(ready=False)
+    edge.wait_metric("pulse_ingest_producer_rebuilds_total", 2, 15)
+    ready = edge.log_count("event=ready")
+    body = {"name": "a", "value": 1}
+    wait_until(lambda: world.stack.post(
+        "/api/v1/metrics/ingest", body, world.key).json()["error"]["code"]
+               == "kafka_not_authorised", 10, "it says so")
+    edge.wait_metric("pulse_ingest_producer_rebuilds_total", 5, 30)
+    assert edge.log_count("event=ready") == ready
+    assert edge.log_count("event=kafka_producer_rebuilt") >= 5
+    mock.no_errors(INIT_PRODUCER_ID)
+    start = time.monotonic()
+    edge.wait_ready()
+    assert time.monotonic() - start < 5
+    assert world.stack.post("/api/v1/metrics/ingest", body,
+                            world.key).status_code == 202
