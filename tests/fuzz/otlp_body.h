@@ -37,6 +37,7 @@ static inline void good_unit(struct otlp_fuzz *f, struct unit *u,
 {
     if (*record_time(&u->record) == CHECK_NO_TIME)
         *record_time(&u->record) = NOW_US;
+    u->record.metric.value += 0.0; /* -0 is 0 where protobuf leaves it out */
     buf_reset(&f->message);
     check(record_encode(f->codec, &u->record, &f->message, NULL));
     buf_addf(out, "%zu ", u->index);
