@@ -138,6 +138,10 @@ static bool intake_fits(const struct endpoint *endpoint,
                  in->shared->packed.bytes_max);
         return refuse(in->request, 413, "body_too_large", text);
     }
+    if (in->too_heavy)
+        return refuse(in->request, 413, "too_many_bytes",
+                      "Its records take more bytes than may wait for Kafka at "
+                      "once; send fewer at a time.");
     if (in->too_many)
         gate_too_many(endpoint->edge->gate, in->request,
                       http_data(in->request));
@@ -301,6 +305,7 @@ struct edge *edge_new(const struct edge_options *options, struct err *err)
     });
     e->shared = (struct intake_shared){
         .message_bytes_max = (size_t)record_limits.message_bytes_max,
+        .bytes_max = (size_t)s->inflight_bytes_max,
         .stamps = &e->stamps,
     };
     packed_init(&e->shared.packed, (size_t)s->unpacked_bytes_max,

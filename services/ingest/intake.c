@@ -69,7 +69,7 @@ static void units_take(struct intake *in, struct body *body)
 
     stamp_init(&stamp, in->shared->stamps, in->check.received_us,
                body->records_max);
-    while (!in->too_many && body_next(body, &u)) {
+    while (!in->too_many && !in->too_heavy && body_next(body, &u)) {
         in->units = u.index + 1;
         if (u.index != mark.index)
             mark_set(&mark, in, u.index);
@@ -81,6 +81,8 @@ static void units_take(struct intake *in, struct body *body)
             unit_reject(in, &mark, &u, body_text(body, &u));
         in->too_many =
             in->records > in->records_max || in->units > in->records_max;
+        /* Labels that records share make a large request of a small body. */
+        in->too_heavy = worker_bytes(in->worker) > in->shared->bytes_max;
     }
 }
 

@@ -14,6 +14,7 @@
 /* What all requests share. */
 struct intake_shared {
     size_t message_bytes_max;
+    size_t bytes_max; /* of a request's messages: what may be in flight */
     struct stamp_clock *stamps;
     struct packed packed;
 };
@@ -32,6 +33,7 @@ struct intake {
     bool strict;        /* one bad unit: none is accepted */
     bool too_many;      /* not read to the end: 413 */
     bool too_large;     /* unpacked; not read: 413 */
+    bool too_heavy;     /* its records together; not read to the end: 413 */
     bool unread;        /* the body as a whole is the one reject */
     struct str type;    /* of what the rejects' letters keep */
 };

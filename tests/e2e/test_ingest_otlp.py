@@ -356,6 +356,17 @@ def test_too_many_records(edge):
     assert answer.json()["message"].startswith("too_many_records: ")
 
 
+def test_shared_labels_do_not_make_a_large_request_of_a_small_one(edge):
+    scope = {"attributes": [
+        {"key": f"k{i}", "value": {"stringValue": "x" * 1000}}
+        for i in range(20)]}
+    body = message(*[{"asInt": 1}] * 5000)
+    body["resourceMetrics"][0]["scopeMetrics"][0]["scope"] = scope
+    answer = edge.post(PATH, body, edge.acme)
+    assert answer.status_code == 413
+    assert answer.json()["message"].startswith("too_many_bytes: ")
+
+
 def test_an_undecodable_body_is_kept_as_it_came(edge):
     mark = uuid.uuid4().bytes
     edge.post(PATH, gzip.compress(b"\x0a\x7f" + mark), edge.acme,
