@@ -214,16 +214,6 @@ static void otlp_parameters(struct http_request *r, struct posted *posted)
 
 /* --- the answer --------------------------------------------------------- */
 
-/* A data point may have been refused for several of its records. */
-static size_t points_refused(const struct rejects *r)
-{
-    size_t n = r->count > 0;
-
-    for (size_t i = 1; i < r->count; i++)
-        n += r->items[i].index != r->items[i - 1].index;
-    return n;
-}
-
 /* "2 of 5 data points are bad; the first: data_points[3].value not_finite: …"
  */
 static void refusal_text(const struct intake *in, struct buf *out)
@@ -232,8 +222,8 @@ static void refusal_text(const struct intake *in, struct buf *out)
     AUTO_RELEASE(buf) part = {0};
 
     if (!in->unread) {
-        buf_addf(out, "%zu of %zu data points are bad",
-                 points_refused(&in->rejects), in->units);
+        buf_addf(out, "%zu of %zu data points are bad", in->rejects.count,
+                 in->units);
         if (in->records == 0 && in->strict)
             buf_add_text(out, " and strict=1 takes all or none");
         buf_add_text(out, "; the first: ");
@@ -284,7 +274,7 @@ static void partial_pack(size_t refused, struct str message, struct buf *out)
 static void partial_add(const struct intake *in, struct buf *out)
 {
     AUTO_RELEASE(buf) text = {0};
-    size_t refused = points_refused(&in->rejects);
+    size_t refused = in->rejects.count;
 
     refusal_text(in, &text);
     if (is_protobuf(in->request))

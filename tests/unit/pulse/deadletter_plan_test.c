@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/pulse/deadletter_plan.h"
 
+#include "common/pulse/endpoint.h"
 #include "tests/unit/judge.h"
 
 #define DAY_US (86400 * INT64_C(1000000))
@@ -103,6 +104,24 @@ static void letters_of_the_edge(void **state)
          NULL, 0, "empty_text", "record 2: name: must not be empty"},
         {BATCH, "[]", NULL, 0, "no_record", ""},
         {"/api/v1/events", "", "application/x-ndjson", 0, "no_record", ""},
+        /* Data points are kept as Pulse's JSON, whole bodies as they came. */
+        {"/v1/metrics", "{\"name\":\"a\",\"value\":1}", METRIC_JSON_TYPE, 1,
+         NULL, NULL},
+        {"/v1/metrics",
+         "[{\"name\":\"a_sum\",\"value\":1},"
+         "{\"name\":\"a_count\",\"value\":2}]",
+         METRIC_JSON_TYPE, 2, NULL, NULL},
+        {"/v1/metrics", "{\"name\":\"a\",\"value\":null}", METRIC_JSON_TYPE, 0,
+         "missing_field", "value: is required"},
+        {"/v1/metrics",
+         "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":"
+         "\"a\",\"histogram\":{\"dataPoints\":[{\"count\":1,\"sum\":2}]}}]}]}]"
+         "}",
+         NULL, 3, NULL, NULL},
+        {"/v1/metrics", "{\"name\":\"a\",\"value\":1}", NULL, 0, "no_record",
+         ""},
+        {"/v1/metrics", "\x0a\x05", "application/x-protobuf", 0,
+         "malformed_protobuf", "ExportMetricsServiceRequest"},
         /* Lines; their parameters stand in the type. */
         {"/write", "m a=1,b=2 1767225600\n# edited\nm a=3 1767225601",
          "text/plain; precision=s", 3, NULL, NULL},
