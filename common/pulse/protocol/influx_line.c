@@ -267,3 +267,12 @@ bool influx_line_next(const struct influx_reader *reader, struct str *rest,
     *rest = (struct str){next, (size_t)(c.end - next)};
     return good;
 }
+
+const struct label *influx_line_tag(const struct influx_line *line,
+                                    struct str name)
+{
+    for (size_t i = 0; i < line->tag_count; i++)
+        if (str_eq(line->tags[i].name, name))
+            return &line->tags[i];
+    return NULL;
+}

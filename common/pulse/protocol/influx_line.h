@@ -39,5 +39,8 @@ struct influx_reader {
  * text that never ends). */
 bool influx_line_next(const struct influx_reader *reader, struct str *rest,
                       struct influx_line *line, struct fault *fault) MUST_USE;
+/* The first tag of that name; NULL: there is none. */
+const struct label *influx_line_tag(const struct influx_line *line,
+                                    struct str name);
 
 #endif
