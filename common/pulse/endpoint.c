@@ -6,6 +6,7 @@
 #include "common/pulse/protocol/json.h"
 #include "common/pulse/protocol/metric_json.h"
 #include "common/pulse/protocol/otlp.h"
+#include "common/pulse/protocol/prometheus.h"
 #include "common/pulse/protocol/telemetry_json.h"
 
 #define ONE_OR_MANY (JSON_ONE | JSON_ARRAY | JSON_LINES)
@@ -19,6 +20,7 @@ const struct endpoint_kind endpoint_kinds[] = {
     {"/api/v2/write", &influx_protocol, 0, NULL},
     {"/write", &influx_protocol, 0, NULL},
     {"/v1/metrics", &otlp_protocol, 0, NULL},
+    {"/api/v1/write", &prometheus_protocol, 0, NULL},
 };
 const size_t endpoint_count = ARRAY_LEN(endpoint_kinds);
 
@@ -32,6 +34,17 @@ const struct endpoint_kind *endpoint_find(struct str path)
         if (str_is(path, endpoint_kinds[i].path))
             return &endpoint_kinds[i];
     return NULL;
+}
+
+const char *skip_name(enum skip what)
+{
+    static const char *const names[SKIP_COUNT] = {
+        [SKIP_STALE] = "stale",           [SKIP_NOT_FINITE] = "not_finite",
+        [SKIP_EXEMPLAR] = "exemplar",     [SKIP_METADATA] = "metadata",
+        [SKIP_TEXT_FIELD] = "text_field",
+    };
+
+    return names[what];
 }
 
 bool body_open(struct body *b, const struct endpoint_kind *kind,

@@ -29,6 +29,7 @@ static const char *const names[FAULT_COUNT] = {
     [FAULT_TIME_TOO_NEW] = "time_too_new",
     [FAULT_DEVICE_MISMATCH] = "device_mismatch",
     [FAULT_RECORD_TOO_LARGE] = "record_too_large",
+    [FAULT_NATIVE_HISTOGRAM] = "native_histogram",
 };
 
 const char *fault_name(enum fault_code code)

@@ -34,8 +34,9 @@ static inline bool intake_refused(const struct intake *in)
 void intake_refusal(const struct intake *in, const char **code,
                     struct buf *text);
 
-extern const struct dialect json_dialect;   /* answer_json.c */
-extern const struct dialect influx_dialect; /* answer_influx.c */
-extern const struct dialect otlp_dialect;   /* answer_otlp.c */
+extern const struct dialect json_dialect;       /* answer_json.c */
+extern const struct dialect influx_dialect;     /* answer_influx.c */
+extern const struct dialect otlp_dialect;       /* answer_otlp.c */
+extern const struct dialect prometheus_dialect; /* answer_prometheus.c */
 
 #endif

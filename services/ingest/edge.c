@@ -17,8 +17,8 @@ struct endpoint {
     struct edge *edge;
     const struct endpoint_kind *kind;
     const struct dialect *dialect;
-    struct counter *accepted, *text_fields;
-    struct counter *rejected[FAULT_COUNT];
+    struct counter *accepted;
+    struct counter *rejected[FAULT_COUNT], *skipped[SKIP_COUNT];
 };
 
 struct edge {
@@ -83,6 +83,13 @@ static void rejects_count(const struct endpoint *endpoint,
 {
     for (size_t i = 0; i < rejects->count; i++)
         counter_add(endpoint->rejected[rejects->items[i].fault.code], 1);
+}
+
+static void skipped_count(const struct endpoint *endpoint,
+                          const struct intake *in)
+{
+    for (int i = 0; i < SKIP_COUNT; i++)
+        counter_add(endpoint->skipped[i], in->skipped[i]);
 }
 
 static void letters_add(struct edge *e, const struct intake *in)
@@ -153,7 +160,7 @@ static void intake_finish(struct endpoint *endpoint, struct intake *in)
     if (!intake_fits(endpoint, in))
         return;
     rejects_count(endpoint, &in->rejects);
-    counter_add(endpoint->text_fields, in->text_fields);
+    skipped_count(endpoint, in);
     letters_add(endpoint->edge, in);
     struct answer answer = endpoint->dialect->answer(in);
     answer.accepted = in->records;
@@ -222,15 +229,16 @@ static void endpoint_init(struct endpoint *endpoint, struct edge *e,
         metrics_counter(m, "pulse_ingest_records_accepted_total",
                         "Records acknowledged by Kafka and so by us.",
                         "endpoint", kind->path, NULL);
-    endpoint->text_fields = metrics_counter(
-        m, "pulse_ingest_text_fields_total",
-        "Fields left out because they are texts, which no metric can be.",
-        "endpoint", kind->path, NULL);
     for (int code = FAULT_NONE + 1; code < FAULT_COUNT; code++)
         endpoint->rejected[code] = metrics_counter(
             m, "pulse_ingest_records_rejected_total",
             "Records rejected, by the code the client got.", "endpoint",
             kind->path, "code", fault_name((enum fault_code)code), NULL);
+    for (int i = 0; i < SKIP_COUNT; i++)
+        endpoint->skipped[i] = metrics_counter(
+            m, "pulse_ingest_skipped_total",
+            "What senders may send and Pulse does not keep, by what it is.",
+            "endpoint", kind->path, "what", skip_name((enum skip)i), NULL);
 }
 
 static int error_status(const struct http_request *r, int status)

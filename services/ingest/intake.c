@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ingest/intake.h"
 
+#include <string.h>
+
 void intake_release(struct intake *in)
 {
     rejects_release(&in->rejects);
@@ -123,7 +125,7 @@ void intake_read(struct intake *in, struct posted *posted)
     }
     in->type = body_text_type(&body);
     units_take(in, &body);
-    in->text_fields = body.text_fields;
+    memcpy(in->skipped, body.skipped, sizeof in->skipped);
     if (!in->strict || in->rejects.count == 0)
         return;
     in->records = 0;

@@ -27,15 +27,15 @@ struct intake {
     struct check check;
     struct rejects rejects;
     size_t records_max;
-    size_t units;       /* in the body, as far as it was read */
-    size_t records;     /* accepted; all in the parcels */
-    size_t text_fields; /* left out, see struct body */
-    bool strict;        /* one bad unit: none is accepted */
-    bool too_many;      /* not read to the end: 413 */
-    bool too_large;     /* unpacked; not read: 413 */
-    bool too_heavy;     /* its records together; not read to the end: 413 */
-    bool unread;        /* the body as a whole is the one reject */
-    struct str type;    /* of what the rejects' letters keep */
+    size_t units;               /* in the body, as far as it was read */
+    size_t records;             /* accepted; all in the parcels */
+    size_t skipped[SKIP_COUNT]; /* see struct body */
+    bool strict;                /* one bad unit: none is accepted */
+    bool too_many;              /* not read to the end: 413 */
+    bool too_large;             /* unpacked; not read: 413 */
+    bool too_heavy;             /* its records together; not read: 413 */
+    bool unread;                /* the body as a whole is the one reject */
+    struct str type;            /* of what the rejects' letters keep */
 };
 
 /* Unpacks and reads the whole body; request, kind, shared, worker, records_max,

@@ -279,11 +279,12 @@ def test_refusals_speak_influx(edge, change, status, code, pulse):
 
 def test_text_fields_are_counted(edge):
     m = name()
-    before = edge.edge.metric("pulse_ingest_text_fields_total", endpoint=V2)
+    before = edge.edge.metric("pulse_ingest_skipped_total", endpoint=V2,
+                              what="text_field")
     answer = post(edge, f'{m} a=1,s="x",t="y"\n{m} s="z"')
     assert answer.status_code == 204
-    assert edge.edge.metric("pulse_ingest_text_fields_total",
-                            endpoint=V2) == before + 3
+    assert edge.edge.metric("pulse_ingest_skipped_total", endpoint=V2,
+                            what="text_field") == before + 3
 
 
 def test_lines_come_packed_and_in_chunks(edge):

@@ -14,6 +14,7 @@ static void paths(void **state)
         {"/api/v1/telemetry", "json"},
         {"/api/v1/events", "json"},
         {"/v1/metrics", "otlp"},
+        {"/api/v1/write", "prometheus"},
         {"/api/v1/event", NULL},
         {"/api/v1/events/", NULL},
         {"", NULL},

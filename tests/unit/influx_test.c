@@ -68,7 +68,7 @@ static struct str post_text(struct judge *j, const struct post *p,
         assert_true(++units <= b.records_max);
         unit_text(j, &u, &out);
     }
-    *text_fields = b.text_fields;
+    *text_fields = b.skipped[SKIP_TEXT_FIELD];
     return arena_str(j->arena, buf_str(&out));
 }
 

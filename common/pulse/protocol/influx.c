@@ -168,7 +168,7 @@ static bool line_judge(struct body *b, struct state *s)
     if ((!s->utf8 && !check_utf8(b->check, (struct str){0}, s->text)) ||
         !influx_map_line(&s->map, &s->line, &s->records))
         return false;
-    b->text_fields += s->records.texts;
+    b->skipped[SKIP_TEXT_FIELD] += s->records.texts;
     s->index += s->records.count > 0;
     return true;
 }

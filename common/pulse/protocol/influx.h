@@ -7,7 +7,7 @@
 #include "common/pulse/protocol/protocol.h"
 
 /* A line that has nothing but texts, of which no metrics can be made, is no
- * unit: its texts are counted in body->text_fields, like those left out of
+ * unit: its texts are counted in body->skipped, like those left out of
  * other lines. */
 extern const struct protocol influx_protocol;
 

@@ -23,15 +23,27 @@ struct posted {
     struct str resource_attributes;
 };
 
+/* What is left out of a body without being a mistake of its sender's. */
+enum skip {
+    SKIP_STALE,      /* the mark of a series that ended */
+    SKIP_NOT_FINITE, /* NaN and the infinities, where the protocol has them */
+    SKIP_EXEMPLAR,
+    SKIP_METADATA,   /* help and type of a metric */
+    SKIP_TEXT_FIELD, /* a text where numbers are kept */
+    SKIP_COUNT,
+};
+
+const char *skip_name(enum skip what); /* as metrics say it: "stale" */
+
 /* One body while it is read. What is bad is said in check->fault. */
 struct body {
     const struct protocol *protocol;
     const struct endpoint_kind *kind;
     struct check *check;
     struct posted posted;
-    size_t records_max; /* there are no more than this; set by open */
-    size_t text_fields; /* left out so far: texts where numbers are kept */
-    void *state;        /* the protocol's, in check->arena */
+    size_t records_max;         /* there are no more than this; set by open */
+    size_t skipped[SKIP_COUNT]; /* so far; all when next gave false */
+    void *state;                /* the protocol's, in check->arena */
 };
 
 /*
