@@ -3,8 +3,8 @@
 
 #include <assert.h>
 
-static const struct dialect *const dialects[] = {&json_dialect, &influx_dialect,
-                                                 &otlp_dialect, &prometheus_dialect};
+static const struct dialect *const dialects[] = {
+    &json_dialect, &influx_dialect, &otlp_dialect, &prometheus_dialect};
 
 const struct dialect *dialect_of(const struct protocol *protocol)
 {

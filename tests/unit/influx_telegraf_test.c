@@ -50,7 +50,7 @@ static struct count body_count(struct judge *j, const char *file,
         count.units = u.index + 1;
         count.records++;
     }
-    count.text_fields = b.text_fields;
+    count.text_fields = b.skipped[SKIP_TEXT_FIELD];
     return count;
 }
 
