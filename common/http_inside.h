@@ -119,7 +119,7 @@ void http_peers_remove(struct http_peers *p, const struct in6_addr *a);
 
 /* --- what a thread keeps between requests (http_kept.c) ------------------ */
 
-enum { HTTP_KEPT_MAX = 64 };
+enum { HTTP_KEPT_MAX = 256 };
 
 /* One thread's; {0} is empty. */
 struct http_kept {
