@@ -2,10 +2,13 @@
 """The README's snippets for senders, run as they stand there; only the port
 is another."""
 
+import base64
+import gzip
 import os
 import re
 import shutil
 import subprocess
+import time
 import tomllib
 
 import pytest
@@ -90,3 +93,77 @@ def test_prometheus(pulse, here, tmp_path):
     prometheus.start()
     stored(pulse, "up", [({"job": "itself", "instance": "127.0.0.1:9"}, 0)])
     prometheus.stop()
+
+
+# --- Telegraf ----------------------------------------------------------------
+
+TELEGRAF = os.environ.get("PULSE_TELEGRAF") or shutil.which("telegraf")
+
+
+class Captured:
+    """A request of a real client, from tests/corpus; its times are now's."""
+
+    def __init__(self, path):
+        head, _, body = (ROOT / "tests/corpus" / path).read_bytes().partition(
+            b"\r\n\r\n")
+        line, *fields = head.decode().split("\r\n")
+        self.method, self.target, _ = line.split(" ")
+        self.headers = dict(f.split(": ", 1) for f in fields)
+        if self.headers.pop("Transfer-Encoding", "") == "chunked":
+            body = b"".join(self.chunks(body))
+        del self.headers["Host"]
+        assert self.headers["Content-Encoding"] == "gzip"
+        self.lines = re.sub(rb"\d{19}(?=\n)", str(time.time_ns()).encode(),
+                            gzip.decompress(body))
+
+    @staticmethod
+    def chunks(body):
+        while body:
+            size, _, body = body.partition(b"\r\n")
+            yield body[:int(size, 16)]
+            body = body[int(size, 16) + 2:]
+
+    def send(self, url, authorization):
+        return requests.request(
+            self.method, url + self.target, timeout=20,
+            data=iter([gzip.compress(self.lines)]),  # chunked, as it came
+            headers={**self.headers, "Authorization": authorization})
+
+
+def test_telegraf(pulse, here):
+    """What Telegraf sends with this configuration; tests/corpus has it."""
+    config = tomllib.loads(here("Telegraf", "toml"))
+    output = config["outputs"]["influxdb_v2"][0]
+    captured = Captured("telegraf/influxdb_v2.http")
+    assert captured.target == (f"/api/v2/write?bucket={output['bucket']}"
+                               f"&org={output['organization']}")
+    assert output["token"] == "$PULSE_KEY"
+    answer = captured.send(output["urls"][0], f"Token {pulse.env_key}")
+    assert answer.status_code == 204, answer.text
+    for metric in ("mem_used_percent", "cpu_usage_idle", "system_load1"):
+        wait_until(lambda name=metric: samples(pulse, name), 30,
+                   f"{metric} is stored")
+
+
+def test_telegraf_version_1(pulse):
+    captured = Captured("telegraf/influxdb.http")
+    basic = base64.b64encode(f"telegraf:{pulse.env_key}".encode()).decode()
+    answer = captured.send(f"http://127.0.0.1:{pulse.ingest_port}",
+                           f"Basic {basic}")
+    assert answer.status_code == 204, answer.text
+
+
+@pytest.mark.skipif(not TELEGRAF, reason="no telegraf; PULSE_TELEGRAF=its path")
+def test_telegraf_itself(pulse, here, tmp_path):
+    (tmp_path / "telegraf.conf").write_text(
+        '[agent]\ninterval = "1s"\nflush_interval = "1s"\nhostname = "t1"\n'
+        "[[inputs.mem]]\n" + here("Telegraf", "toml"))
+    telegraf = pulse.program(
+        "telegraf", [TELEGRAF, "--config", tmp_path / "telegraf.conf"],
+        PULSE_KEY=pulse.env_key)
+    telegraf.start()
+    def stored_of():
+        return [1 for labels, *_ in samples(pulse, "mem_used_percent")
+                if labels["host"] == "t1"]
+    wait_until(lambda: len(stored_of()) >= 2, 30, "its readings are stored")
+    telegraf.stop()
