@@ -48,7 +48,7 @@ class Target:
 class Prometheus(Process):
     """The agent; config and WAL live in folder."""
 
-    def __init__(self, folder, log, url, key, targets):
+    def __init__(self, folder, log, url, key, targets, metadata="1m"):
         folder.mkdir(parents=True)
         self.port = free_port()
         config = {
@@ -60,6 +60,7 @@ class Prometheus(Process):
             "remote_write": [{
                 "url": url,
                 "authorization": {"credentials": key},
+                "metadata_config": {"send_interval": metadata},
                 "queue_config": {
                     "batch_send_deadline": "100ms", "min_backoff": "50ms",
                     "max_backoff": "500ms"}}]}
