@@ -15,8 +15,9 @@ static void request_read(struct str text, bool device)
     const struct check_rules rules = {.past_us = INT64_C(1) << 52,
                                       .future_us = INT64_C(1) << 52,
                                       .labels_max = 12};
-    const struct caller caller = {.tenant_id = STR("t"),
-                                  .device_id = {device ? "d1" : NULL, device ? 2 : 0}};
+    const struct caller caller = {
+        .tenant_id = STR("t"),
+        .device_id = {device ? "d1" : NULL, device ? 2 : 0}};
     struct check c = {.arena = fuzz.arena,
                       .rules = &rules,
                       .caller = &caller,
