@@ -23,6 +23,7 @@ make check     compilers, analysers, linters, layers, sizes
 make bench     figures beside a limit program; not a test
 make bench-writer  the writer beside pre-encoded COPY; ROUNDS=5 ROWS=1000000
 make bench-ingest  the edge beside answering to nothing; ROUNDS=5 DURATION=4
+make bench-idle  memory of idle connections, beside nginx; COUNTS='1000 10000'
 make bench-compression  bytes a sample takes compressed, by the shape of values
 make bench-rollups  CPU of rollups and back-fill per million rows
 make fuzz      each fuzz target for SECONDS=30

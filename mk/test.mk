@@ -49,6 +49,10 @@ bench-ingest: build-release $(BENCHES:%=build/release/bench/%) \
 	@ROUNDS=$(ROUNDS) DURATION=$(DURATION) \
 	    PULSE_BIN=build/release/bin tests/bench/run_ingest $(ARGS)
 
+# Memory of idle connections; docs/PERFORMANCE.md.
+bench-idle: build/release/bench/http_null build/release/bench/idle_conns
+	@tests/bench/run_idle $(COUNTS)
+
 # JSON to record to Avro and back, libavro beside.
 bench-codec: build/release/bench/codec
 	@$< $(ROUNDS)
@@ -68,4 +72,4 @@ fuzz: $(FUZZERS:%=build/fuzz/bin/%)
 	@tests/fuzz/run $(SECONDS) $^
 
 .PHONY: test unit prop db-test schema-docs e2e faults faults-short bench \
-    bench-writer bench-ingest bench-codec bench-compression bench-rollups fuzz
+    bench-writer bench-ingest bench-idle bench-codec bench-compression bench-rollups fuzz

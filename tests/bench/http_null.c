@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http_null: Pulse's HTTP server with nothing behind it. POST /now is answered
  * 202 by the handler, POST /later by another thread, as the edge does.
- * usage: http_null [threads [connections]]; prints its port, ends when stdin
- * ends. Used by make bench-idle and for comparing with limit_http. */
+ * usage: http_null [threads [connections [bytes]]]; prints its port, ends when
+ * stdin ends. Used by make bench-idle and for comparing with limit_http. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,7 +90,8 @@ int main(int argc, char **argv)
     const struct http_options options = {
         .listen = "0.0.0.0:0",
         .threads = number(argc, argv, 1, 2),
-        .connections_max = number(argc, argv, 2, 100000),
+        .connections_max = number(argc, argv, 2, 1000),
+        .connection_bytes = (size_t)number(argc, argv, 3, 0),
         .idle_timeout_s = 600,
         .request_timeout_s = 10,
         .routes = routes,
