@@ -8,21 +8,15 @@
 
 #include "common/map.h"
 
-enum {
-    SEEN_US = 5000000, /* "seen" is the rate over about so long */
-    NEWS_US = 10000000,
-};
-
-/* What comes in, counted in two windows of SEEN_US. */
-struct tally {
-    int64_t since_us;
-    double now, before;
-};
+enum { NEWS_US = 10000000 };
 
 struct bucket {
     double rate, burst; /* rate 0: no limit */
     double tokens;      /* below 0: debt */
-    struct tally seen;
+    /* What came since it was full, taken or refused. In debt, that is more
+     * than the rate allows for the time, whatever the burst. */
+    double offered;
+    int64_t full_us;
 };
 
 struct quota {
@@ -70,7 +64,7 @@ static struct quota *quota_new(int64_t now_us)
     q->filled_us = now_us;
     q->told_us = now_us - NEWS_US;
     for (size_t i = 0; i < QUOTA_COUNT; i++)
-        q->buckets[i].seen.since_us = now_us;
+        q->buckets[i].full_us = now_us;
     return q;
 }
 
@@ -84,17 +78,27 @@ static void fill(struct quota *q, int64_t now_us)
     q->filled_us = now_us;
     for (size_t i = 0; i < QUOTA_COUNT; i++) {
         struct bucket *b = &q->buckets[i];
-        b->tokens = fmin(b->burst, b->tokens + seconds * b->rate);
+        b->tokens += seconds * b->rate;
+        if (b->tokens < b->burst)
+            continue;
+        b->tokens = b->burst;
+        b->offered = 0;
+        b->full_us = now_us;
     }
 }
 
-static void bucket_set(struct bucket *b, const struct quota_rate *rate)
+static void bucket_set(struct bucket *b, const struct quota_rate *rate,
+                       int64_t now_us)
 {
     bool fresh = b->rate <= 0; /* there was no limit: no debt either */
 
     b->rate = rate->per_second;
     b->burst = rate->burst > 0 ? rate->burst : 10 * rate->per_second;
     b->tokens = fresh ? b->burst : fmin(b->tokens, b->burst);
+    if (fresh) {
+        b->offered = 0;
+        b->full_us = now_us;
+    }
 }
 
 struct quota *quotas_set(struct quotas *all, struct str tenant,
@@ -111,7 +115,7 @@ struct quota *quotas_set(struct quotas *all, struct str tenant,
     pthread_mutex_lock(&q->lock);
     fill(q, now_us);
     for (size_t i = 0; i < QUOTA_COUNT; i++) {
-        bucket_set(&q->buckets[i], &rates[i]);
+        bucket_set(&q->buckets[i], &rates[i], now_us);
         limited = limited || rates[i].per_second > 0;
     }
     pthread_mutex_unlock(&q->lock);
@@ -119,30 +123,12 @@ struct quota *quotas_set(struct quotas *all, struct str tenant,
     return q;
 }
 
-static void tally_add(struct tally *t, double n, int64_t now_us)
+/* Per second; at first as if it had come in the time the burst is for. */
+static double seen(const struct bucket *b, int64_t now_us)
 {
-    int64_t age_us = now_us - t->since_us;
+    double seconds = (double)(now_us - b->full_us) / 1e6;
 
-    if (age_us >= 2 * SEEN_US) {
-        *t = (struct tally){.since_us = now_us};
-    } else if (age_us >= SEEN_US) {
-        t->before = t->now;
-        t->now = 0;
-        t->since_us += SEEN_US;
-    }
-    t->now += n;
-}
-
-/* Per second. A first window counts from its begin, but as a second at least.
- */
-static double tally_rate(const struct tally *t, int64_t now_us)
-{
-    double age = (double)(now_us - t->since_us) / SEEN_US,
-           seconds = SEEN_US / 1e6;
-
-    if (t->before <= 0)
-        return t->now / fmax(1, age * seconds);
-    return (t->before * fmax(0, 1 - age) + t->now) / seconds;
+    return b->offered / fmax(seconds, fmin(1, b->burst / b->rate));
 }
 
 static bool in_debt(const struct bucket *b)
@@ -157,7 +143,7 @@ static void refusal_fill(struct quota *q, enum quota_kind kind, int64_t now_us,
 
     *out = (struct quota_refusal){
         .kind = kind,
-        .seen = tally_rate(&b->seen, now_us),
+        .seen = seen(b, now_us),
         .allowed = b->rate,
         .retry_s = (int64_t)fmax(1, ceil(-b->tokens / b->rate)),
         .news = now_us - q->told_us >= NEWS_US,
@@ -184,8 +170,8 @@ bool quota_admit(struct quota *q, size_t bytes, int64_t now_us,
             !in_debt(records) ||
             (in_debt(volume) &&
              volume->tokens / volume->rate < records->tokens / records->rate);
-        tally_add(&q->buckets[QUOTA_RECORDS].seen, q->usual_records, now_us);
-        tally_add(&q->buckets[QUOTA_BYTES].seen, (double)bytes, now_us);
+        q->buckets[QUOTA_RECORDS].offered += q->usual_records;
+        q->buckets[QUOTA_BYTES].offered += (double)bytes;
         refusal_fill(q, by_bytes ? QUOTA_BYTES : QUOTA_RECORDS, now_us,
                      refusal);
     }
@@ -203,7 +189,7 @@ void quota_take(struct quota *q, size_t records, size_t bytes, int64_t now_us)
     fill(q, now_us);
     for (size_t i = 0; i < QUOTA_COUNT; i++) {
         q->buckets[i].tokens -= taken[i];
-        tally_add(&q->buckets[i].seen, taken[i], now_us);
+        q->buckets[i].offered += taken[i];
     }
     double weight = q->usual_records > 0 ? 0.125 : 1;
     q->usual_records += weight * (taken[QUOTA_RECORDS] - q->usual_records);

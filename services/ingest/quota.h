@@ -29,7 +29,8 @@ struct quota *quotas_set(struct quotas *q, struct str tenant,
 /* Why not, for people. */
 struct quota_refusal {
     enum quota_kind kind;
-    double seen, allowed; /* per second; seen counts what was refused, too */
+    double seen, allowed; /* per second; seen counts what was refused, too:
+                             since the bucket was full */
     int64_t retry_s;      /* from then on a request is let in; at least 1 */
     bool news;            /* the first for some seconds: worth a log line */
 };

@@ -257,3 +257,17 @@ def test_a_damaged_snapshot_is_not_believed(stack, tmp_path, kind, damage,
     assert not edge.ready() and age(edge) == -1
     assert post(key).status_code == 503
     edge.stop()
+
+
+def test_a_snapshot_that_cannot_be_written_stops_nothing(stack, tmp_path):
+    key = stack.key("acme")
+    edge, post = another(stack, "-nowhere",
+                         PULSE_INGEST_SNAPSHOT=tmp_path / "no" / "keys",
+                         PULSE_INGEST_KEYS_REFRESH="100ms")
+    edge.wait_log("event=keys_not_kept .*No such file")
+    for _ in range(3):  # rounds, and nothing is said twice
+        later = stack.key("acme")
+        wait_until(lambda k=later: post(k).status_code == 202, 5, "a new key")
+    assert post(key).status_code == 202
+    assert edge.log_count("event=keys_not_kept") == 1
+    edge.stop()

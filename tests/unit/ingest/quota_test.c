@@ -121,6 +121,41 @@ static void test_what_is_refused_is_seen_too(void **state)
     assert_int_equal((int)why.allowed, 100);
 }
 
+/* Whoever is refused is told of a rate above the one allowed. */
+static void test_what_is_seen_is_more_than_what_is_allowed(void **state)
+{
+    static const struct {
+        double rate, burst;
+        size_t records;
+        int64_t every_us;
+    } cases[] = {
+        {500, 500, 50, 10000},  {500, 10, 50, 10000}, {500, 0, 50, 10000},
+        {10, 10, 600, 5000000}, {1, 1, 2, 1500000},   {1000, 1, 1, 900},
+        {10, 100, 11, 1000000}, {0.5, 1, 1, 1000000},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(quotas) all = quotas_new();
+        struct quota *q = set(all, cases[i].rate, cases[i].burst, 0, 0);
+        struct quota_refusal why;
+        int refused = 0;
+        for (int n = 0; n < 20000 && refused < 1000; n++) {
+            /* A pause in between: not the first one, but a full bucket. */
+            int64_t now_us = n * cases[i].every_us + (n > 100) * 1000 * S;
+            if (quota_admit(q, 0, now_us, &why)) {
+                quota_take(q, cases[i].records, 0, now_us);
+                continue;
+            }
+            refused++;
+            if (why.seen < why.allowed)
+                fail_msg("case %zu: %g/s seen, %g/s allowed", i, why.seen,
+                         why.allowed);
+        }
+        assert_true(refused > 0);
+    }
+}
+
 static void test_a_refusal_is_news_now_and_then(void **state)
 {
     AUTO(quotas) all = quotas_new();
@@ -208,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_retry_after_is_right_whatever_the_rate),
         cmocka_unit_test(test_bytes_have_a_bucket_of_their_own),
         cmocka_unit_test(test_what_is_refused_is_seen_too),
+        cmocka_unit_test(test_what_is_seen_is_more_than_what_is_allowed),
         cmocka_unit_test(test_a_refusal_is_news_now_and_then),
         cmocka_unit_test(test_a_reload_changes_rates_and_keeps_debts),
         cmocka_unit_test(test_a_smaller_burst_takes_effect),
