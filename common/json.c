@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base64.h"
 #include "common/names.h"
 #include "common/timestamp.h"
 
@@ -162,6 +163,21 @@ void json_add_double(struct buf *b, double value)
 void json_add_i64(struct buf *b, int64_t value)
 {
     buf_addf(b, "%lld", (long long)value);
+}
+
+void json_add_base64(struct buf *b, struct str bytes)
+{
+    buf_add_text(b, "{\"base64\":\"");
+    base64_add(b, bytes);
+    buf_add_text(b, "\"}");
+}
+
+void json_add_bytes(struct buf *b, struct str bytes)
+{
+    if (str_utf8_valid(bytes))
+        json_add_str(b, bytes);
+    else
+        json_add_base64(b, bytes);
 }
 
 void json_add_time(struct buf *b, int64_t us)

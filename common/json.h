@@ -30,6 +30,9 @@ static inline struct str json_str(yyjson_val *v)
 void json_add_str(struct buf *b, struct str s);
 void json_add_double(struct buf *b, double value);
 void json_add_i64(struct buf *b, int64_t value);
+void json_add_base64(struct buf *b, struct str bytes); /* {"base64":"…"} */
+/* As a text; what is not UTF-8 as base64. */
+void json_add_bytes(struct buf *b, struct str bytes);
 void json_add_time(struct buf *b, int64_t us); /* quoted RFC 3339 */
 /* A value of a parsed document, as compact JSON. */
 void json_add_val(struct buf *b, yyjson_val *v);

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <openssl/evp.h>
-
 #include "common/json.h"
 #include "common/pulse/record_slot.h"
 
@@ -51,20 +49,6 @@ void fields_json(const struct field *fields, size_t count, struct buf *out)
     buf_add_char(out, '}');
 }
 
-/* Bytes that are no text: {"base64":"…"}. */
-static void add_bytes(struct str bytes, struct buf *out)
-{
-    if (str_utf8_valid(bytes)) {
-        json_add_str(out, bytes);
-        return;
-    }
-    buf_add_text(out, "{\"base64\":\"");
-    char *p = buf_reserve(out, (bytes.n + 2) / 3 * 4 + 1);
-    out->n += (size_t)EVP_EncodeBlock(
-        (unsigned char *)p, (const unsigned char *)bytes.p, (int)bytes.n);
-    buf_add_text(out, "\"}");
-}
-
 /* An object as it is; anything else, it should not be there, as a text. */
 static void add_object(struct str text, struct buf *out)
 {
@@ -87,7 +71,7 @@ static void add_slot(const struct record *r, const struct slot *s,
         json_add_str(out, *slot_text(r, s));
         break;
     case SLOT_BYTES:
-        add_bytes(*slot_text(r, s), out);
+        json_add_bytes(out, *slot_text(r, s));
         break;
     case SLOT_JSON:
         add_object(*slot_text(r, s), out);

@@ -6,6 +6,8 @@
 #include <openssl/hmac.h>
 #include <string.h>
 
+#include "common/base64.h"
+
 enum { SECRET_MIN = 16, SECRET_MAX = 128, HMAC_BYTES = 32 };
 
 struct secret {
@@ -35,13 +37,11 @@ static void add_one(struct buf *out, const struct secret *secret,
                     struct str signed_text)
 {
     unsigned char mac[HMAC_BYTES];
-    unsigned char text[HMAC_BYTES / 3 * 4 + 8];
     unsigned n = sizeof mac;
     HMAC(EVP_sha256(), secret->bytes, (int)secret->n,
          (const unsigned char *)signed_text.p, signed_text.n, mac, &n);
-    EVP_EncodeBlock(text, mac, HMAC_BYTES);
     buf_add_text(out, "v1,");
-    buf_add_text(out, (const char *)text);
+    base64_add(out, (struct str){(const char *)mac, sizeof mac});
 }
 
 bool signature_add(struct buf *out, struct str id, int64_t timestamp_s,

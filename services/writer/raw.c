@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/writer/raw.h"
 
-#include <limits.h>
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "common/json.h"
@@ -23,14 +21,6 @@ static bool is_object(struct str s, struct arena *a)
     return doc != NULL && yyjson_is_obj(yyjson_doc_get_root(doc));
 }
 
-static void add_base64(struct buf *out, struct str s)
-{
-    char *to = buf_reserve(out, s.n / 3 * 4 + 8);
-    int n = EVP_EncodeBlock((unsigned char *)to, (const unsigned char *)s.p,
-                            (int)s.n);
-    out->n += (size_t)n;
-}
-
 void raw_json(struct str payload, struct arena *a, struct buf *out)
 {
     buf_reset(out);
@@ -38,13 +28,11 @@ void raw_json(struct str payload, struct arena *a, struct buf *out)
         buf_add_text(out, "{\"text\":null}");
     } else if (is_object(payload, a)) {
         buf_add_str(out, payload);
-    } else if (str_utf8_valid(payload) && !str_has_nul(payload)) {
+    } else if (str_is_text(payload)) {
         buf_add_text(out, "{\"text\":");
         json_add_str(out, payload);
         buf_add_char(out, '}');
     } else {
-        buf_add_text(out, "{\"base64\":\"");
-        add_base64(out, payload);
-        buf_add_text(out, "\"}");
+        json_add_base64(out, payload);
     }
 }

@@ -4,9 +4,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 
+#include "common/base64.h"
 #include "tools/pulse/commands.h"
 #include "tools/pulse/table.h"
 #include "tools/pulse/tenant.h"
@@ -19,12 +19,10 @@ enum { SECRET_BYTES = 32 }; /* Standard Webhooks: 24 to 64 */
 static void secret_make(struct buf *out)
 {
     unsigned char bytes[SECRET_BYTES];
-    unsigned char text[SECRET_BYTES * 2];
     int rc = RAND_bytes(bytes, sizeof bytes);
     assert(rc == 1);
-    int n = EVP_EncodeBlock(text, bytes, sizeof bytes);
     buf_add_text(out, SECRET_PREFIX);
-    buf_add(out, text, (size_t)n);
+    base64_add(out, (struct str){(const char *)bytes, sizeof bytes});
 }
 
 static bool channel_insert(struct pg *pg, const struct call *c,

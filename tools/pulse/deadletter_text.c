@@ -3,8 +3,6 @@
 
 #include <inttypes.h>
 
-#include <openssl/evp.h>
-
 #include "common/json.h"
 #include "common/timestamp.h"
 
@@ -38,19 +36,6 @@ void payload_text(struct str bytes, struct buf *out)
                  i + 1 == n || i % HEX_LINE == HEX_LINE - 1 ? "\n" : "");
     if (n < bytes.n)
         buf_addf(out, "… %zu bytes in all\n", bytes.n);
-}
-
-void payload_json(struct str bytes, struct buf *out)
-{
-    if (str_utf8_valid(bytes)) {
-        json_add_str(out, bytes);
-        return;
-    }
-    buf_add_text(out, "{\"base64\":\"");
-    char *p = buf_reserve(out, (bytes.n + 2) / 3 * 4 + 1);
-    out->n += (size_t)EVP_EncodeBlock(
-        (unsigned char *)p, (const unsigned char *)bytes.p, (int)bytes.n);
-    buf_add_text(out, "\"}");
 }
 
 bool payload_record(struct record_codec *codec, struct arena *a,
@@ -120,7 +105,7 @@ static void history_add(struct buf *out, const struct deadletter *l)
     if (!l->edited_us)
         return;
     name_add(out, "original_payload");
-    payload_json(l->original, out);
+    json_add_bytes(out, l->original);
 }
 
 static void redrive_add(struct buf *out, const struct plan *plan)
@@ -155,7 +140,7 @@ void deadletter_json(const struct deadletter *l, const struct planner *p,
     time_add(out, "failed_at", l->failed_us);
     history_add(out, l);
     name_add(out, "payload");
-    payload_json(l->payload, out);
+    json_add_bytes(out, l->payload);
     AUTO_RELEASE(buf) record = {0};
     if (plan && payload_record(p->codec, p->arena, l->payload, &record)) {
         name_add(out, "record");

@@ -9,8 +9,6 @@
 bool is_printable(struct str bytes);
 /* Text as it is; else hex, cut at 1 KiB. */
 void payload_text(struct str bytes, struct buf *out);
-/* A JSON text; bytes that are no UTF-8 as {"base64":"…"}. */
-void payload_json(struct str bytes, struct buf *out);
 /* The record of an Avro message as JSON; false: it is none. */
 bool payload_record(struct record_codec *codec, struct arena *a,
                     struct str bytes, struct buf *out);

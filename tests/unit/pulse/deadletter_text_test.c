@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "common/json.h"
 #include "tools/pulse/deadletter_text.h"
 
 #include "tests/unit/judge.h"
@@ -25,7 +26,7 @@ static void payloads(void **state)
         AUTO_RELEASE(buf) text = {0};
         AUTO_RELEASE(buf) json = {0};
         payload_text(cases[i].bytes, &text);
-        payload_json(cases[i].bytes, &json);
+        json_add_bytes(&json, cases[i].bytes);
         assert_str(buf_str(&text), cases[i].text);
         assert_str(buf_str(&json), cases[i].json);
     }
