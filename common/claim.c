@@ -34,16 +34,16 @@ struct claims *claims_new(const struct claims_options *options)
     c->topics = options->topics;
     c->gaps = gaps_new(options->gaps, options->consumer);
     c->hold = options->hold;
-    c->sql.insert = sql_for_table(
+    c->sql.insert = pg_table_sql(
         "INSERT INTO @ (consumer, topic, part, topic_id, first_off, next_off,"
         " replay_from, epoch) VALUES ($1, $2, $3, $4, $5, $5, $5, 0)"
         " ON CONFLICT (consumer, topic, part) DO NOTHING",
         table);
-    c->sql.lock = sql_for_table(
+    c->sql.lock = pg_table_sql(
         "SELECT topic_id, first_off, next_off, replay_from, epoch FROM @"
         " WHERE consumer = $1 AND topic = $2 AND part = $3 FOR UPDATE",
         table);
-    c->sql.take = sql_for_table(
+    c->sql.take = pg_table_sql(
         "UPDATE @ SET topic_id = $4, first_off = $5, next_off = $6,"
         " replay_from = $7, epoch = $8, owner = $9,"
         " backend_pid = pg_backend_pid(), backend_start ="
@@ -51,7 +51,7 @@ struct claims *claims_new(const struct claims_options *options)
         "  WHERE a.pid = pg_backend_pid())"
         " WHERE consumer = $1 AND topic = $2 AND part = $3",
         table);
-    c->sql.terminate = sql_for_table(
+    c->sql.terminate = pg_table_sql(
         "SELECT pg_terminate_backend(a.pid, 1000) FROM pg_stat_activity a"
         " JOIN @ o ON o.backend_pid = a.pid"
         " AND o.backend_start = a.backend_start"
@@ -59,7 +59,7 @@ struct claims *claims_new(const struct claims_options *options)
         " AND a.pid <> pg_backend_pid() AND a.xact_start IS NOT NULL",
         table);
     /* Rows are locked in key order, so two holders cannot deadlock. */
-    c->sql.advance = sql_for_table(
+    c->sql.advance = pg_table_sql(
         "WITH v AS (SELECT * FROM unnest($2::text[], $3::int4[], $4::int8[],"
         " $5::int8[], $6::int8[], $7::int8[])"
         " AS v(topic, part, expected, epoch, next, replay)),"

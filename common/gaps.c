@@ -3,31 +3,17 @@
 
 #include <stdlib.h>
 
-#include "common/buf.h"
-
 struct gaps {
     char *consumer;
     char *expired, *other, *open; /* statements */
 };
-
-char *sql_for_table(const char *format, const char *table)
-{
-    struct str rest = str_of(format), part;
-    struct buf b = {0};
-    while (str_cut(rest, '@', &part, &rest)) {
-        buf_add_str(&b, part);
-        buf_add_text(&b, table);
-    }
-    buf_add_str(&b, rest);
-    return b.p; /* NUL-terminated: at least one piece was added */
-}
 
 struct gaps *gaps_new(const char *table, const char *consumer)
 {
     struct gaps *g = xcalloc(1, sizeof *g);
     g->consumer = xstrdup(consumer);
     /* What was accepted of it ends where the rest begins. */
-    g->expired = sql_for_table(
+    g->expired = pg_table_sql(
         "INSERT INTO @ AS g (consumer, topic, part, topic_id, kind, from_off,"
         " to_off, messages)"
         " SELECT $1, $2, $3, $4, 'expired', a.upto, $6, $6 - a.upto"
@@ -40,15 +26,15 @@ struct gaps *gaps_new(const char *table, const char *consumer)
         " messages = excluded.messages"
         " WHERE g.accepted_at IS NULL AND g.to_off < excluded.to_off",
         table);
-    g->other = sql_for_table(
+    g->other = pg_table_sql(
         "INSERT INTO @ (consumer, topic, part, topic_id, kind, from_off,"
         " to_off, messages) VALUES ($1, $2, $3, $4, $5, $6, $7,"
         " CASE $5 WHEN 'truncated' THEN $7 - $6 END)",
         table);
-    g->open = sql_for_table("SELECT count(*) FROM @ WHERE consumer = $1"
-                            " AND topic = $2 AND part = $3"
-                            " AND accepted_at IS NULL",
-                            table);
+    g->open = pg_table_sql("SELECT count(*) FROM @ WHERE consumer = $1"
+                           " AND topic = $2 AND part = $3"
+                           " AND accepted_at IS NULL",
+                           table);
     return g;
 }
 

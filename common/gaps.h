@@ -40,7 +40,4 @@ bool gaps_note(struct gaps *g, struct pg *pg, const struct gap *gap,
 bool gaps_open(struct gaps *g, struct pg *pg, const char *topic, int32_t part,
                int64_t *count, struct err *err) MUST_USE;
 
-/* Statement texts with a table's name in place of each '@'; malloc'ed. */
-char *sql_for_table(const char *format, const char *table) MUST_USE;
-
 #endif

@@ -100,6 +100,9 @@ int64_t pg_get_time(const struct pg_result *r, int row, int column); /* µs */
 size_t pg_get_texts(const struct pg_result *r, int row, int column,
                     struct str *out, size_t max);
 
+/* A statement's text with a table's name in place of each '@'; malloc'ed. */
+char *pg_table_sql(const char *format, const char *table) MUST_USE;
+
 /* Asks the server to cancel what pg runs; the only call another thread may
  * make. */
 void pg_cancel(struct pg *pg);
