@@ -63,7 +63,7 @@ static void hold(struct member *m, struct member_part *p, const struct claim *c)
         tell_gap(m, c);
         log_warn("partition_on_hold", LOG_S("topic", m->o.topics[p->topic]),
                  LOG_I("part", p->part),
-                 LOG_S("until", "its gaps are accepted: pulse offsets gaps"));
+                 LOG_S("until", "its gaps are accepted"));
     }
     part_pause(m, p);
     p->on_hold = true;
