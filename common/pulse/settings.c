@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "common/member.h"
+#include "common/pulse/topology.h"
+
 static const struct conf_item items[] = {
     {.name = "PULSE_KAFKA_BROKERS",
      .type = CONF_TEXT,
@@ -108,6 +111,23 @@ struct conf_group settings_consumer_group(const char *service,
     }
     return (struct conf_group){
         .title = "Consuming", .items = made, .count = ITEMS, .into = into};
+}
+
+struct member_options settings_member(const struct settings *shared,
+                                      const struct settings_consumer *s)
+{
+    return (struct member_options){
+        .brokers = shared->kafka_brokers,
+        .postgres_url = shared->postgres_url,
+        .offsets = TABLE_CONSUMER_OFFSET,
+        .gaps = TABLE_OFFSET_GAPS,
+        .owner = s->owner,
+        .session_timeout_ms = s->session_timeout_ms,
+        .max_poll_interval_ms = s->max_poll_interval_ms,
+        .queue_bytes = s->queue_bytes,
+        .connect_timeout_ms = s->connect_timeout_ms,
+        .statement_timeout_ms = s->statement_timeout_ms,
+    };
 }
 
 bool settings_consumer_check(const struct settings_consumer *s,

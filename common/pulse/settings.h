@@ -35,6 +35,11 @@ struct settings_consumer {
  * process's only one. */
 struct conf_group settings_consumer_group(const char *service,
                                           struct settings_consumer *into);
+struct member_options; /* common/member.h */
+/* What both settings say of its membership, and Pulse's tables; client_id,
+ * group, topics and what else is the service's own are not set. */
+struct member_options settings_member(const struct settings *shared,
+                                      const struct settings_consumer *s);
 /* For conf_program.check; service as above. */
 bool settings_consumer_check(const struct settings_consumer *s,
                              const char *service, struct err *err) MUST_USE;

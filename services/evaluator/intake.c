@@ -363,25 +363,13 @@ void intake_stop(struct intake *in)
 
 static bool make_member(struct intake *in, struct err *err)
 {
-    const struct settings *shared = &in->set->shared;
-    const struct settings_consumer *set = &in->set->consumer;
-    in->member = member_new(
-        &(struct member_options){
-            .brokers = shared->kafka_brokers,
-            .postgres_url = shared->postgres_url,
-            .client_id = "pulse-evaluator",
-            .group = GROUP_EVALUATOR,
-            .offsets = TABLE_CONSUMER_OFFSET,
-            .gaps = TABLE_OFFSET_GAPS,
-            .owner = set->owner,
-            .topics = topic_names,
-            .topic_count = EVALUATOR_TOPICS,
-            .session_timeout_ms = set->session_timeout_ms,
-            .max_poll_interval_ms = set->max_poll_interval_ms,
-            .queue_bytes = set->queue_bytes,
-            .connect_timeout_ms = set->connect_timeout_ms,
-            .statement_timeout_ms = set->statement_timeout_ms},
-        in->service, &ops, in, err);
+    struct member_options options =
+        settings_member(&in->set->shared, &in->set->consumer);
+    options.client_id = "pulse-evaluator";
+    options.group = GROUP_EVALUATOR;
+    options.topics = topic_names;
+    options.topic_count = EVALUATOR_TOPICS;
+    in->member = member_new(&options, in->service, &ops, in, err);
     return in->member != NULL;
 }
 

@@ -255,26 +255,14 @@ void intake_drain(void *arg)
 
 static bool make_member(struct intake *in, struct err *err)
 {
-    const struct settings *shared = &in->set->shared;
-    const struct settings_consumer *set = &in->set->consumer;
-    in->member = member_new(
-        &(struct member_options){
-            .brokers = shared->kafka_brokers,
-            .postgres_url = shared->postgres_url,
-            .client_id = "pulse-writer",
-            .group = GROUP_WRITER,
-            .offsets = TABLE_CONSUMER_OFFSET,
-            .gaps = TABLE_OFFSET_GAPS,
-            .hold = strcmp(in->set->on_gap, "hold") == 0,
-            .owner = set->owner,
-            .topics = in->set->topics.names,
-            .topic_count = in->set->topics.count,
-            .session_timeout_ms = set->session_timeout_ms,
-            .max_poll_interval_ms = set->max_poll_interval_ms,
-            .queue_bytes = set->queue_bytes,
-            .connect_timeout_ms = set->connect_timeout_ms,
-            .statement_timeout_ms = set->statement_timeout_ms},
-        in->service, &ops, in, err);
+    struct member_options options =
+        settings_member(&in->set->shared, &in->set->consumer);
+    options.client_id = "pulse-writer";
+    options.group = GROUP_WRITER;
+    options.hold = strcmp(in->set->on_gap, "hold") == 0;
+    options.topics = in->set->topics.names;
+    options.topic_count = in->set->topics.count;
+    in->member = member_new(&options, in->service, &ops, in, err);
     return in->member != NULL;
 }
 
