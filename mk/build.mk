@@ -125,12 +125,12 @@ $(foreach f,$(FUZZERS),$(eval \
 # Of make bench-writer and bench-ingest: programs, and what they share.
 BENCHES := fill_topic limit_copy peer_insert load limit_http \
     http_null idle_conns
-BENCH_PARTS := tests/bench/tap.c tests/bench/series_book.c tests/bench/post.c \
+BENCH_PARTS := $(addprefix tests/bench/,client.c tap.c series_book.c post.c) \
     tools/pulse-sim/tally.c
 $(foreach b,$(BENCHES),$(eval \
     $(call program,release,bench/$(b),tests/bench/$(b).c $(BENCH_PARTS))))
-$(eval $(call program,release,bench/codec,tests/bench/codec.c $(ORACLE),\
-    $(ORACLE_LIBS)))
+$(eval $(call program,release,bench/codec,tests/bench/codec.c \
+    tests/bench/client.c $(ORACLE),$(ORACLE_LIBS)))
 # pulse-ingest that answers before Kafka does, to see what waiting costs.
 $(eval $(call program,release,bench/ingest_forget,tests/bench/forget_pending.c \
     $(filter-out %/pending.c,$(wildcard services/ingest/*.c))))

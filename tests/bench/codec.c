@@ -11,6 +11,7 @@
 #include "common/json.h"
 #include "common/pulse/protocol/metric_json.h"
 #include "common/pulse/protocol/telemetry_json.h"
+#include "tests/bench/client.h"
 #include "tests/unit/record_oracle.h"
 
 enum { BODIES = 256, TURN_RECORDS = 20000, ROUNDS = 15, MANY = 100 };
@@ -80,24 +81,16 @@ static void telemetry_body(int i, struct buf *out)
              i % 3 ? "true" : "false", INT64_C(1767225600000) + i * 1013);
 }
 
-static void die(const char *what)
-{
-    fprintf(stderr, "codec: %s\n", what);
-    exit(1);
-}
-
 static void parse_one(struct bench *b, yyjson_val *v, struct record *r)
 {
-    if (!b->sample->parse(&b->check, v, r))
-        die("a body is bad");
+    check(b->sample->parse(&b->check, v, r), "a body is bad");
 }
 
 static void parse(struct bench *b, struct str text, struct record *r)
 {
     struct err err;
     yyjson_doc *doc = json_parse(b->check.arena, text, &err);
-    if (doc == NULL)
-        die(err.text);
+    check(doc != NULL, err.text);
     parse_one(b, yyjson_doc_get_root(doc), r);
 }
 
@@ -105,15 +98,13 @@ static void encode(struct bench *b, const struct record *r)
 {
     struct err err;
     buf_reset(&b->out);
-    if (!record_encode(b->codec, r, &b->out, &err))
-        die(err.text);
+    check(record_encode(b->codec, r, &b->out, &err), err.text);
 }
 
 static void encode_libavro(struct bench *b, const struct record *r)
 {
     buf_reset(&b->out);
-    if (!oracle_encode(b->oracle, r, &b->out))
-        die("libavro cannot encode");
+    check(oracle_encode(b->oracle, r, &b->out), "libavro cannot encode");
 }
 
 /* ---- the contenders: each does count records ---- */
@@ -123,9 +114,9 @@ static void run_yyjson(struct bench *b, int count)
 {
     struct err err;
     for (int i = 0; i < count; i++) {
-        if (json_parse(b->arena, buf_str(&b->sample->bodies[i % BODIES]),
-                       &err) == NULL)
-            die(err.text);
+        check(json_parse(b->arena, buf_str(&b->sample->bodies[i % BODIES]),
+                         &err) != NULL,
+              err.text);
         arena_reset(b->arena);
     }
 }
@@ -166,8 +157,8 @@ static void run_many(struct bench *b, int count)
     for (int done = 0; done < count; done += MANY) {
         yyjson_doc *doc = json_parse(b->arena, buf_str(&b->sample->many), &err);
         yyjson_arr_iter items;
-        if (!yyjson_arr_iter_init(yyjson_doc_get_root(doc), &items))
-            die("no array");
+        check(yyjson_arr_iter_init(yyjson_doc_get_root(doc), &items),
+              "no array");
         for (yyjson_val *v; (v = yyjson_arr_iter_next(&items)) != NULL;) {
             parse_one(b, v, &r);
             encode(b, &r);
@@ -193,9 +184,9 @@ static void run_decode(struct bench *b, int count)
     struct record r;
     struct err err;
     for (int i = 0; i < count; i++) {
-        if (!record_decode(b->codec, buf_str(&b->sample->messages[i % BODIES]),
-                           b->arena, &r, &err))
-            die(err.text);
+        check(record_decode(b->codec, buf_str(&b->sample->messages[i % BODIES]),
+                            b->arena, &r, &err),
+              err.text);
         arena_reset(b->arena);
     }
 }
@@ -204,9 +195,10 @@ static void run_decode_libavro(struct bench *b, int count)
 {
     struct record r;
     for (int i = 0; i < count; i++) {
-        if (!oracle_decode(b->oracle, buf_str(&b->sample->messages[i % BODIES]),
-                           b->arena, &r))
-            die("libavro cannot decode");
+        check(oracle_decode(b->oracle,
+                            buf_str(&b->sample->messages[i % BODIES]), b->arena,
+                            &r),
+              "libavro cannot decode");
         arena_reset(b->arena);
     }
 }
@@ -324,10 +316,11 @@ int main(int argc, char **argv)
     b.check = (struct check){.rules = &rules,
                              .caller = &caller,
                              .received_us = INT64_C(1767225600000000)};
-    if ((argc > 1 && !str_to_i64(str_of(argv[1]), &rounds)) ||
-        (argc > 2 && !str_to_i64(str_of(argv[2]), &count)) || rounds < 1 ||
-        rounds > 1000 || count < MANY || count > 10000000)
-        die("usage: codec [rounds [records]]");
+    check((argc <= 1 || str_to_i64(str_of(argv[1]), &rounds)) &&
+              (argc <= 2 || str_to_i64(str_of(argv[2]), &count)) &&
+              rounds >= 1 && rounds <= 1000 && count >= MANY &&
+              count <= 10000000,
+          "usage: codec [rounds [records]]");
     printf("| record | way | ns, median | least … most | allocations |\n"
            "|---|---|---|---|---|\n");
     for (size_t i = 0; i < ARRAY_LEN(samples); i++)

@@ -6,7 +6,6 @@
  * (between two of one series), shape (walk|counter|noise), repeat (every n-th
  * message again, 200000 messages later; 0: none), rate (messages/s; 0: all it
  * can). Prints {"messages":n,"seconds":s} when all are acknowledged. */
-#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "common/clock.h"
 #include "common/pulse/record.h"
 #include "common/pulse/topology.h"
+#include "tests/bench/client.h"
 
 enum { FIELDS = 5, REPEAT_AFTER = 200000 };
 
@@ -31,14 +31,6 @@ struct fill {
     rd_kafka_topic_t *topic;
     int64_t sent, failed;
 };
-
-static void check(bool ok, const char *what)
-{
-    if (ok)
-        return;
-    fprintf(stderr, "fill_topic: %s\n", what);
-    exit(1);
-}
 
 /* splitmix64 of its argument: the same message has the same values again. */
 static uint64_t mix(uint64_t x)
@@ -145,19 +137,10 @@ static void connect_to(struct fill *f, const char *brokers, const char *topic)
         {"partitioner", "murmur2_random"},
         {"batch.size", "262144"},
         {"queue.buffering.max.messages", "500000"}};
-    char text[512];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
-        check(rd_kafka_conf_set(conf, settings[i][0], settings[i][1], text,
-                                sizeof text) == RD_KAFKA_CONF_OK,
-              text);
-    check(rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text,
-                            sizeof text) == RD_KAFKA_CONF_OK,
-          text);
+    rd_kafka_conf_t *conf = client_conf(brokers, settings, ARRAY_LEN(settings));
     rd_kafka_conf_set_dr_msg_cb(conf, report);
     rd_kafka_conf_set_opaque(conf, f);
-    f->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
-    check(f->rk != NULL, text);
+    f->rk = client_new(RD_KAFKA_PRODUCER, conf);
     f->topic = rd_kafka_topic_new(f->rk, topic, NULL);
 }
 

@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/pulse/topology.h"
 #include "common/timestamp.h"
+#include "tests/bench/client.h"
 #include "tests/bench/series_book.h"
 #include "tests/bench/tap.h"
 
@@ -46,14 +47,6 @@ struct limit {
     struct block *blocks;
     size_t block_count;
 };
-
-static void check(bool ok, const char *what)
-{
-    if (ok)
-        return;
-    fprintf(stderr, "limit_copy: %s\n", what);
-    exit(1);
-}
 
 /* ---- encoding, beforehand ---- */
 

@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/pulse/topology.h"
+#include "tests/bench/client.h"
 #include "tests/bench/series_book.h"
 #include "tests/bench/tap.h"
 
@@ -29,14 +30,6 @@ struct peer {
     int64_t next[PARTITIONS_MAX]; /* 0: not read */
     size_t count, inserts, rows;
 };
-
-static void check(bool ok, const char *what)
-{
-    if (ok)
-        return;
-    fprintf(stderr, "peer_insert: %s\n", what);
-    exit(1);
-}
 
 static void run(struct peer *p, PGresult *r)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/bench/tap.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/bench/client.h"
 
 enum { PARTITIONS_MAX = 64, TIMEOUT_MS = 30000 };
 
@@ -14,15 +15,7 @@ struct tap {
     int open;                    /* partitions not at their end */
 };
 
-static void check(bool ok, const char *what)
-{
-    if (ok)
-        return;
-    fprintf(stderr, "tap: %s\n", what);
-    exit(1);
-}
-
-static rd_kafka_t *client_new(const char *brokers)
+static rd_kafka_t *consumer_new(const char *brokers)
 {
     static const char *const settings[][2] = {
         {"group.id", "bench"},
@@ -34,18 +27,8 @@ static rd_kafka_t *client_new(const char *brokers)
         {"fetch.message.max.bytes", "1048576"},
         {"queued.min.messages", "20000"},
         {"queued.max.messages.kbytes", "16384"}};
-    char text[512];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
-        check(rd_kafka_conf_set(conf, settings[i][0], settings[i][1], text,
-                                sizeof text) == RD_KAFKA_CONF_OK,
-              text);
-    check(rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text,
-                            sizeof text) == RD_KAFKA_CONF_OK,
-          text);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
-    check(rk != NULL, text);
-    return rk;
+    return client_new(RD_KAFKA_CONSUMER,
+                      client_conf(brokers, settings, ARRAY_LEN(settings)));
 }
 
 static void open_partition(struct tap *t, const char *name, int32_t part,
@@ -70,7 +53,7 @@ struct tap *tap_open(const char *brokers, const char *name, const char *from)
         rd_kafka_topic_partition_list_new(8);
     struct str rest = str_of(from), field, part, offset;
     int64_t p, at;
-    t->rk = client_new(brokers);
+    t->rk = consumer_new(brokers);
     while (str_next(&rest, ',', &field)) {
         check(str_cut(field, ':', &part, &offset) && str_to_i64(part, &p) &&
                   str_to_i64(offset, &at),
