@@ -105,12 +105,12 @@ def begin(stack, mode, name):
     return writer
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("running", [True, False])
-def test_hold_reads_nothing_before_it_is_accepted(stack, kind, running):
+def bereave(stack, mode, kind, running):
+    """A writer whose log has lost something, while it ran or did not; what the
+    gap must be, and how many messages it is to store then."""
     lose, left = KINDS[kind]
-    name = f"hold-{kind}-{running}"
-    writer = begin(stack, "hold", name)
+    name = f"{mode}-{kind}-{running}"
+    writer = begin(stack, mode, name)
     if running:
         freeze(writer)
     else:
@@ -119,10 +119,21 @@ def test_hold_reads_nothing_before_it_is_accepted(stack, kind, running):
     if running:
         writer.resume()
     else:
-        writer = start(stack, "hold")
+        writer = start(stack, mode)
+    return (writer, name, (kind, lost_from, lost_to, messages),
+            left or lost_from + 10)
+
+
+def brief(gap):
+    return gap["kind"], gap["from"], gap["to"], gap["messages"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("running", [True, False])
+def test_hold_reads_nothing_before_it_is_accepted(stack, kind, running):
+    writer, name, gap, then = bereave(stack, "hold", kind, running)
     found = wait_until(lambda: here(stack), 30, "the gap is noted")
-    assert [(g["kind"], g["from"], g["to"], g["messages"]) for g in found] == [
-        (kind, lost_from, lost_to, messages)]
+    assert [brief(g) for g in found] == [gap]
     wait_until(lambda: writer.log_count("event=partition_on_hold"), 20,
                "it says so")
     stays(lambda: stored(stack, name) == 0, 5, "nothing is read")
@@ -135,7 +146,7 @@ def test_hold_reads_nothing_before_it_is_accepted(stack, kind, running):
     done = stack.run("offsets", "accept", *[g["id"] for g in gaps(stack)],
                      "--note", "known", "--by", "ann")
     assert done.returncode == 0, done.stderr
-    wait_until(lambda: stored(stack, name) == (left or lost_from + 10), 30,
+    wait_until(lambda: stored(stack, name) == then, 30,
                "it goes on without a restart")
     wait_until(lambda: balanced(stack), 10, "the ledger balances")
     assert gaps(stack) == []
@@ -150,25 +161,13 @@ def test_hold_reads_nothing_before_it_is_accepted(stack, kind, running):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("running", [True, False])
 def test_count_goes_on_loudly(stack, kind, running):
-    lose, left = KINDS[kind]
-    name = f"count-{kind}-{running}"
-    writer = begin(stack, "count", name)
-    if running:
-        freeze(writer)
-    else:
-        assert writer.stop() == 0
-    lost_from, lost_to, messages = lose(stack, name)
-    if running:
-        writer.resume()
-    else:
-        writer = start(stack, "count")
-    wait_until(lambda: stored(stack, name) == (left or lost_from + 10), 30,
+    writer, name, gap, then = bereave(stack, "count", kind, running)
+    wait_until(lambda: stored(stack, name) == then, 30,
                "what is left is stored")
     wait_until(lambda: balanced(stack), 10, "the ledger balances")
-    (gap,) = here(stack)
-    assert (gap["kind"], gap["from"], gap["to"], gap["messages"]) == (
-        kind, lost_from, lost_to, messages)
-    assert gap["accepted_at"] is None
+    (found,) = here(stack)
+    assert brief(found) == gap
+    assert found["accepted_at"] is None
     assert writer.metric("pulse_writer_gaps_total", kind=kind) > 0
     status = stack.run("status")
     assert "not accepted: see pulse offsets gaps" in status.stdout
