@@ -75,6 +75,7 @@ def test_edge_killed_at_random(world):
 # --- S5: a real broker -------------------------------------------------------
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("how", ["killed", "frozen"])
 def test_kafka_away(world, how):
     """503 and Retry-After in time, not one 202, and then all of it."""
