@@ -55,6 +55,12 @@ static const struct slot dead_letter_slots[] = {
     {"failed_at", SLOT_TIME, AT(dead_letter.failed_at_us)},
 };
 
+static const char kind_type[] = "{\"name\":\"pulse.EventKind\","
+                                "\"type\":\"enum\","
+                                "\"symbols\":[\"log\",\"event\"]}";
+static const char fields_type[] = "{\"type\":\"map\",\"values\":[\"double\","
+                                  "\"long\",\"boolean\",\"string\"]}";
+
 const char *const slot_types[] = {
     [SLOT_ID] = "\"string\"",
     [SLOT_TEXT] = "\"string\"",
@@ -64,11 +70,9 @@ const char *const slot_types[] = {
     [SLOT_LONG] = "\"long\"",
     [SLOT_TIME] = "\"long\"",
     [SLOT_REAL] = "\"double\"",
-    [SLOT_KIND] = "{\"name\":\"pulse.EventKind\",\"type\":\"enum\","
-                  "\"symbols\":[\"log\",\"event\"]}",
+    [SLOT_KIND] = kind_type,
     [SLOT_LABELS] = "{\"type\":\"map\",\"values\":\"string\"}",
-    [SLOT_FIELDS] = "{\"type\":\"map\",\"values\":[\"double\",\"long\","
-                    "\"boolean\",\"string\"]}",
+    [SLOT_FIELDS] = fields_type,
     [SLOT_PART] = "[\"null\",\"int\"]",
     [SLOT_OFFSET] = "[\"null\",\"long\"]",
 };
