@@ -126,3 +126,18 @@ struct answer ask(struct client *c, const char *text)
         fail_msg("no answer to %.60s", text);
     return a;
 }
+
+int64_t metric_value(struct metrics *m, const char *series)
+{
+    AUTO_RELEASE(buf) text = {0}, line = {0};
+    metrics_write(m, &text);
+    buf_addf(&line, "\n%s ", series);
+    const char *at = strstr(text.p, line.p);
+    int64_t value = -1;
+    if (at != NULL) {
+        struct str rest = str_of(at + line.n), number;
+        assert_true(str_next(&rest, '\n', &number));
+        assert_true(str_to_i64(number, &value));
+    }
+    return value;
+}

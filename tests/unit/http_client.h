@@ -4,7 +4,7 @@
 #ifndef TESTS_UNIT_HTTP_CLIENT_H
 #define TESTS_UNIT_HTTP_CLIENT_H
 
-#include "common/buf.h"
+#include "common/metrics.h"
 
 enum { ANSWER_MS = 10000 }; /* longest wait for anything */
 
@@ -34,6 +34,8 @@ bool hear(struct client *c, struct answer *a);
 void forget(struct client *c, const struct answer *a);
 /* say_text and hear. */
 struct answer ask(struct client *c, const char *text);
+/* Of NAME{LABELS}, as m's text has it; -1 if absent. */
+int64_t metric_value(struct metrics *m, const char *series);
 bool has(struct str s, const char *text); /* is text part of s? */
 
 #endif

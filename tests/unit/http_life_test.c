@@ -237,6 +237,15 @@ static void only_the_peer_has_a_deadline(void **state)
 
 /* --- bounds, end, metrics ------------------------------------------------ */
 
+static void await_metric(const char *series, int64_t value)
+{
+    int64_t end_us = clock_mono_us() + ANSWER_MS * 1000;
+    while (metric_value(metrics, series) != value) {
+        assert_true(clock_mono_us() < end_us);
+        poll(NULL, 0, 1);
+    }
+}
+
 static void all_bodies_together_have_a_bound(void **state)
 {
     (void)state;
@@ -246,15 +255,7 @@ static void all_bodies_together_have_a_bound(void **state)
     AUTO_RELEASE(buf) part = {0};
     buf_addf(&part, "POST /echo" H "Content-Length: 1000\r\n\r\n%0999d", 0);
     say(&one, buf_str(&part));
-    int64_t end_us = clock_mono_us() + ANSWER_MS * 1000;
-    struct str held = {0};
-    AUTO_RELEASE(buf) text = {0};
-    while (held.p == NULL) { /* until the first 999 bytes are in */
-        assert_true(clock_mono_us() < end_us);
-        buf_reset(&text);
-        metrics_write(metrics, &text);
-        held.p = strstr(text.p, "\nsmall_http_body_bytes 999\n");
-    }
+    await_metric("small_http_body_bytes", 999);
     buf_add_text(&part, "x");
     say(&two, buf_str(&part));
     struct answer a = {0};
@@ -263,22 +264,10 @@ static void all_bodies_together_have_a_bound(void **state)
     assert_true(has(a.head, "Retry-After: 1"));
     forget(&two, &a);
     assert_int_equal(ask(&one, "y").status, 200);
+    await_metric("small_http_body_bytes", 0);
     say(&two, buf_str(&part));
     assert_true(hear(&two, &a));
     assert_int_equal(a.status, 200);
-}
-
-static int64_t body_bytes_of(const char *prefix)
-{
-    AUTO_RELEASE(buf) text = {0}, line = {0};
-    metrics_write(metrics, &text);
-    buf_addf(&line, "\n%s_http_body_bytes ", prefix);
-    const char *at = strstr(text.p, line.p);
-    struct str rest = str_of(at == NULL ? "" : at + line.n), number;
-    int64_t value = -1;
-    if (!str_next(&rest, '\n', &number) || !str_to_i64(number, &value))
-        fail_msg("no %s", line.p);
-    return value;
 }
 
 /* libmicrohttpd forgot to complete a request whose chunk extension fills its
@@ -297,11 +286,8 @@ static void a_forgotten_request_gives_back_what_it_held(void **state)
         say(&c, buf_str(&text));
         poll(NULL, 0, 20);
     }
-    int64_t end_us = clock_mono_us() + ANSWER_MS * 1000;
-    while (http_server_pending(s) > 0 || body_bytes_of("forgotten") > 0) {
-        assert_true(clock_mono_us() < end_us);
-        poll(NULL, 0, 50);
-    }
+    await_metric("forgotten_http_pending", 0);
+    await_metric("forgotten_http_body_bytes", 0);
 }
 
 static void thousands_of_connections(void **state)

@@ -105,22 +105,6 @@ static int take_down(void **state)
     return 0;
 }
 
-/* The value of NAME{LABELS}, as the metrics' text has it; -1 if absent. */
-static int64_t value_of(const char *series)
-{
-    AUTO_RELEASE(buf) text = {0}, line = {0};
-    metrics_write(metrics, &text);
-    buf_addf(&line, "\n%s ", series);
-    const char *at = strstr(text.p, line.p);
-    int64_t value = -1;
-    if (at != NULL) {
-        struct str rest = str_of(at + line.n), number;
-        str_next(&rest, '\n', &number);
-        assert_true(str_to_i64(number, &value));
-    }
-    return value;
-}
-
 #define H " HTTP/1.1\r\nHost: h\r\n"
 
 /* --- what comes too slowly ----------------------------------------------- */
@@ -286,9 +270,9 @@ static void slow_peers_are_cut(void **state)
         {"rate_http_pending", 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(counts); i++)
-        if (value_of(counts[i].series) != counts[i].value)
+        if (metric_value(metrics, counts[i].series) != counts[i].value)
             fail_msg("%s is %lld", counts[i].series,
-                     (long long)value_of(counts[i].series));
+                     (long long)metric_value(metrics, counts[i].series));
 }
 
 /* --- what comes slowly, but fast enough ---------------------------------- */
@@ -325,7 +309,7 @@ static void a_slow_reader_is_cut(void **state)
     AUTO_RELEASE(client) c = dial(http_server_port(servers[SEND]));
     int64_t start_us = clock_mono_us();
     say_text(&c, "GET /big" H "\r\n");
-    while (value_of(series) < 1) {
+    while (metric_value(metrics, series) < 1) {
         assert_true(clock_mono_us() - start_us < ANSWER_MS * 1000);
         assert_true(hear_more(&c));
         poll(NULL, 0, STEP_MS);
