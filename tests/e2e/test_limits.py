@@ -154,6 +154,26 @@ def test_of_bytes_per_second(edge, tenant):
     assert 8 <= int(answer.headers["Retry-After"]) <= 11
 
 
+@pytest.mark.parametrize("path, sent, answered, says", [
+    ("/api/v2/write", "text/plain", "application/json", '"code":"'),
+    ("/write", "text/plain", "application/json", '"error":"'),
+    ("/v1/metrics", "application/json", "application/json", '"message":"'),
+    ("/v1/metrics", "application/x-protobuf", "application/x-protobuf", ""),
+    ("/api/v1/write", "application/x-protobuf", "text/plain", ""),
+])
+def test_each_protocol_says_it_in_its_words(edge, tenant, path, sent, answered,
+                                            says):
+    name, key = tenant
+    limit(edge, name, records_per_second=1, records_burst=1)
+    assert edge.post(BATCH, [metric()] * 30, key).status_code == 202
+    answer = edge.post(path, b"m value=1", key, Content_Type=sent)
+    # InfluxDB 1 knew no 429: its clients send again after a 503 only.
+    assert answer.status_code == (503 if path == "/write" else 429)
+    assert 25 <= int(answer.headers["Retry-After"]) <= 31
+    assert answer.headers["Content-Type"].startswith(answered)
+    assert "records_per_second: " in answer.text and says in answer.text
+
+
 def test_a_reload_forgives_no_debt_but_a_limit_taken_away_does(edge, tenant):
     name, key = tenant
     limit(edge, name, records_per_second=10, records_burst=10)

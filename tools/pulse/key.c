@@ -116,9 +116,10 @@ static int key_list(const struct call *c)
         pg ? pg_run(pg,
                     "select key_id, tenant_id, device_id,"
                     " array_to_string(scopes, ','),"
-                    " case when revoked_at is not null then 'revoked'"
+                    " case when revoked_at <= now() then 'revoked'"
                     " when expires_at <= now() then 'expired' else 'live' end,"
-                    " created_at, expires_at, last_used_at, description"
+                    " created_at, least(expires_at, revoked_at), last_used_at, "
+                    "description"
                     " from api_keys where $1::text is null or tenant_id = $1"
                     " order by tenant_id, created_at",
                     &p, &err)
