@@ -12,6 +12,12 @@
 #include "common/pulse/protocol/otlp_letter.h"
 #include "common/pulse/protocol/otlp_samples.h"
 
+/* Points of one metric have the same bounds: their texts, by their place. */
+struct bound_texts {
+    double bounds[OTLP_BUCKETS_MAX];
+    struct str texts[OTLP_BUCKETS_MAX]; /* p == NULL: none yet */
+};
+
 struct state {
     struct proto_arena memory; /* of what is unpacked */
     struct str wanted;         /* resource attributes */
@@ -29,6 +35,7 @@ struct state {
     size_t sample_count, sample_next;
     struct metric_build plain, marked; /* marked: with le or quantile */
     struct str *mark;                  /* where its value goes */
+    struct bound_texts *bounds;        /* NULL: none was needed */
     struct otlp_letter letter;
 };
 
@@ -225,6 +232,19 @@ static bool point_read(struct state *s, struct check *c)
            (s->sample_count == 1 || several_judge(s, c));
 }
 
+static struct str bound_text(struct state *s, struct arena *a, double bound)
+{
+    size_t at = s->sample_next % OTLP_BUCKETS_MAX;
+
+    if (!s->bounds)
+        s->bounds = arena_zalloc(a, 1, sizeof *s->bounds);
+    if (!s->bounds->texts[at].p || s->bounds->bounds[at] != bound) {
+        s->bounds->bounds[at] = bound;
+        s->bounds->texts[at] = otlp_bound_text(a, bound);
+    }
+    return s->bounds->texts[at];
+}
+
 static bool sample_take(struct state *s, struct check *c, struct record *out)
 {
     const struct otlp_sample *sample = &s->samples[s->sample_next++];
@@ -232,7 +252,7 @@ static bool sample_take(struct state *s, struct check *c, struct record *out)
 
     if (sample->label) {
         build = &s->marked;
-        *s->mark = otlp_bound_text(c->arena, sample->bound);
+        *s->mark = bound_text(s, c->arena, sample->bound);
     }
     return metric_finish(build,
                          sample_name(c->arena, &s->point, sample->suffix),
