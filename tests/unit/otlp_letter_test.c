@@ -86,11 +86,53 @@ static void letters_are_bounded(void **state)
     assert_true(total < (2 << 20) + 4 * json.n);
 }
 
+/* What points share is neither copied nor written out for each of them. */
+static void long_shared_texts_cost_little(void **state)
+{
+    static const struct {
+        const char *before, *after, *listing;
+    } cases[] = {
+        {"{\"resourceMetrics\":[{\"resource\":{\"attributes\":[{\"key\":"
+         "\"host.name\",\"value\":{\"stringValue\":\"",
+         "\"}}]},\"scopeMetrics\":[{\"metrics\":[{\"name\":\"m\",",
+         "!0 text_too_long labels.host.name\n"},
+        {"{\"resourceMetrics\":[{\"resource\":{\"attributes\":[{\"key\":"
+         "\"host.name\",\"value\":{\"arrayValue\":{\"values\":["
+         "{\"stringValue\":\"",
+         "\"}]}}}]},\"scopeMetrics\":[{\"metrics\":[{\"name\":\"m\",",
+         "!0 text_too_long labels.host.name\n"},
+        {"{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":"
+         "\"",
+         "\",", "!0 text_too_long name\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(judge) j = judge_wide(NULL);
+        AUTO_RELEASE(buf) json = {0}, out = {0};
+        buf_add_text(&json, cases[i].before);
+        for (int n = 0; n < 200000; n++)
+            buf_add_text(&json, "12345");
+        buf_add_text(&json, cases[i].after);
+        buf_add_text(&json, "\"histogram\":{\"dataPoints\":[{}");
+        for (int n = 1; n < 1000; n++)
+            buf_add_text(&json, ",{\"count\":1}");
+        buf_add_text(&json, "]}}]}]}]}");
+        struct str body = otlp_protobuf(j->arena, buf_str(&json));
+        size_t before = arena_bytes(j->arena);
+        judge_begin(j);
+        otlp_listing(&j->check, body, "application/x-protobuf", "", &out);
+        assert_true(str_starts(buf_str(&out), str_of(cases[i].listing)));
+        assert_true(arena_bytes(j->arena) - before < 10 * body.n);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(letters),
         cmocka_unit_test(letters_are_bounded),
+        cmocka_unit_test(long_shared_texts_cost_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

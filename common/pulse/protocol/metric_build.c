@@ -23,8 +23,9 @@ bool metric_label(struct metric_build *b, struct str name, struct str value)
 
     assert(!b->sealed);
     *label = (struct label){name, value};
-    if (!text_good(b, STR("labels"), name) ||
-        !text_good(b, STR("labels"), value) || !check_label(b->check, label))
+    /* Lengths first: many records may share one label of a megabyte. */
+    if (!check_label(b->check, label) || !text_good(b, STR("labels"), name) ||
+        !text_good(b, STR("labels"), value))
         return false;
     b->count++;
     return true;
@@ -43,7 +44,7 @@ bool metric_finish(struct metric_build *b, struct str name, double value,
 {
     struct check *c = b->check;
 
-    if (!text_good(b, STR("name"), name) || !check_name(c, STR("name"), name) ||
+    if (!check_name(c, STR("name"), name) || !text_good(b, STR("name"), name) ||
         !check_finite(c, STR("value"), value) ||
         !check_window(c, STR("timestamp"), time_us) || !labels_seal(b))
         return false;

@@ -203,7 +203,7 @@ static bool several_judge(struct state *s, struct check *c)
     const char *mark = NULL, *longest = "";
     struct record r;
 
-    if (s->point.name.n == 0)
+    if (s->point.name.n == 0 || s->point.name.n > CHECK_NAME_MAX)
         return check_name(c, STR("name"), s->point.name);
     for (size_t i = 0; i < s->sample_count; i++) {
         if (strlen(s->samples[i].suffix) > strlen(longest))

@@ -20,13 +20,20 @@ struct str otlp_bound_text(struct arena *a, double bound)
     return arena_str(a, buf_str(&text));
 }
 
+/* What is too long to be taken is not shown whole. */
+static struct str shown(struct str s)
+{
+    if (s.n > SHOWN_MAX)
+        for (s.n = SHOWN_MAX; s.n > 0 && (s.p[s.n] & 0xc0) == 0x80; s.n--)
+            ; /* not inside a UTF-8 sequence */
+    return s;
+}
+
 static void text_add(struct buf *out, struct str s)
 {
     AUTO_RELEASE(buf) plain = {0};
 
-    if (s.n > SHOWN_MAX) /* too long to be taken; not all of it is shown */
-        for (s.n = SHOWN_MAX; s.n > 0 && (s.p[s.n] & 0xc0) == 0x80; s.n--)
-            ; /* not inside a UTF-8 sequence */
+    s = shown(s);
     if (str_utf8_valid(s)) {
         json_add_str(out, s);
         return;
@@ -87,7 +94,7 @@ static void sample_add(struct buf *out, const struct otlp_lost *lost,
 {
     AUTO_RELEASE(buf) name = {0};
 
-    buf_add_str(&name, lost->name);
+    buf_add_str(&name, shown(lost->name));
     buf_add_text(&name, sample->suffix);
     buf_add_text(out, "{\"name\":");
     text_add(out, buf_str(&name));

@@ -4,6 +4,10 @@
 #include <math.h>
 #include <openssl/evp.h>
 
+/* What is longer is too long for a label, and not written whole: the resource's
+ * attributes are read again for each of its scopes. */
+enum { TEXT_MAX = 4 * CHECK_LABEL_VALUE_MAX };
+
 /* What is written, and what stops it. */
 struct writer {
     struct check *check;
@@ -16,12 +20,18 @@ static bool value_add(struct writer *w, const Pulse__Otlp__AnyValue *v);
 
 static void base64_add(struct buf *text, struct str bytes)
 {
-    /* EVP takes an int; a label could not be as long anyway. */
-    int n = bytes.n < INT32_MAX / 2 ? (int)bytes.n : 0;
+    int n = (int)(bytes.n < TEXT_MAX ? bytes.n : TEXT_MAX);
     char *p = buf_reserve(text, (size_t)n / 3 * 4 + 5);
 
     text->n += (size_t)EVP_EncodeBlock((unsigned char *)p,
                                        (const unsigned char *)bytes.p, n);
+}
+
+static void string_add(struct buf *text, struct str s)
+{
+    if (s.n > TEXT_MAX)
+        s.n = TEXT_MAX;
+    json_add_str(text, s);
 }
 
 static void double_add(struct buf *text, double value)
@@ -73,7 +83,7 @@ static bool list_add(struct writer *w, ProtobufCBinaryData bytes)
     if (!list)
         return false;
     buf_add_char(&w->text, '[');
-    for (size_t i = 0; i < list->n_values; i++) {
+    for (size_t i = 0; i < list->n_values && w->text.n <= TEXT_MAX; i++) {
         if (i > 0)
             buf_add_char(&w->text, ',');
         if (!value_add(w, list->values[i]))
@@ -93,10 +103,10 @@ static bool map_add(struct writer *w, ProtobufCBinaryData bytes)
     if (!map)
         return false;
     buf_add_char(&w->text, '{');
-    for (size_t i = 0; i < map->n_values; i++) {
+    for (size_t i = 0; i < map->n_values && w->text.n <= TEXT_MAX; i++) {
         if (i > 0)
             buf_add_char(&w->text, ',');
-        json_add_str(&w->text, otlp_str(map->values[i]->key));
+        string_add(&w->text, otlp_str(map->values[i]->key));
         buf_add_char(&w->text, ':');
         if (!value_add(w, map->values[i]->value))
             return false;
@@ -114,7 +124,7 @@ static bool value_add(struct writer *w, const Pulse__Otlp__AnyValue *v)
 
     switch (kind) {
     case PULSE__OTLP__ANY_VALUE__VALUE_STRING_VALUE:
-        json_add_str(&w->text, otlp_str(v->string_value));
+        string_add(&w->text, otlp_str(v->string_value));
         return true;
     case PULSE__OTLP__ANY_VALUE__VALUE_BOOL_VALUE:
         buf_add_text(&w->text, v->bool_value ? "true" : "false");
