@@ -101,6 +101,33 @@ void *arena_alloc(struct arena *a, size_t n)
     return p;
 }
 
+/* The newest piece has its block for itself: the block grows, and nothing is
+ * left behind. */
+static void *grow_block(struct arena *a, size_t old_n, size_t n)
+{
+    struct block *block = a->blocks;
+    size_t total;
+    if (__builtin_add_overflow(sizeof *block, n, &total))
+        abort();
+    block = xreallocarray(block, total, 1);
+    block->size = block->used = n;
+    a->blocks = block;
+    a->handed_out += n - old_n;
+    return block->bytes;
+}
+
+void *arena_grow(struct arena *a, void *p, size_t old_n, size_t n)
+{
+    assert(n >= old_n);
+    if (a->blocks != NULL && p == a->blocks->bytes && n > a->block_bytes &&
+        a->blocks->size != a->block_bytes)
+        return grow_block(a, old_n, n);
+    void *grown = arena_alloc(a, n);
+    if (old_n > 0)
+        memcpy(grown, p, old_n);
+    return grown;
+}
+
 void *arena_zalloc(struct arena *a, size_t count, size_t size)
 {
     size_t n;

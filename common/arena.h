@@ -16,6 +16,9 @@ void arena_reset(struct arena *a);
 /* Aligned for any type, not zeroed; arena_zalloc zeroes. Never NULL. */
 void *arena_alloc(struct arena *a, size_t n) MUST_USE;
 void *arena_zalloc(struct arena *a, size_t count, size_t size) MUST_USE;
+/* p of old_n bytes, now of n (more); elsewhere, unless it was the newest and
+ * had a block of its own. */
+void *arena_grow(struct arena *a, void *p, size_t old_n, size_t n) MUST_USE;
 struct str arena_str(struct arena *a, struct str s) MUST_USE; /* a copy */
 struct str arena_printf(struct arena *a, const char *format, ...)
     MUST_USE PRINTF_LIKE(2, 3);

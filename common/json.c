@@ -11,19 +11,34 @@
 #include "common/names.h"
 #include "common/timestamp.h"
 
-enum { DEPTH_MAX = 64 };
+enum { DEPTH_MAX = 64, MEMORY_MAX = 192 << 20 };
+
+/* A value takes 16 bytes, and 2 in the text: a body of some KiB, unpacked,
+ * could otherwise fill the memory. */
+struct memory {
+    struct arena *arena;
+    size_t left;
+};
 
 /* yyjson allocates one pool for values and copies the text once. */
 static void *arena_malloc(void *ctx, size_t n)
 {
-    return arena_alloc(ctx, n);
+    struct memory *m = ctx;
+    if (n > m->left)
+        return NULL;
+    m->left -= n;
+    return arena_alloc(m->arena, n);
 }
 
 static void *arena_realloc(void *ctx, void *p, size_t old_n, size_t n)
 {
-    void *grown = arena_alloc(ctx, n);
-    memcpy(grown, p, old_n < n ? old_n : n);
-    return grown;
+    struct memory *m = ctx;
+    if (n <= old_n)
+        return p;
+    if (n - old_n > m->left)
+        return NULL;
+    m->left -= n - old_n;
+    return arena_grow(m->arena, p, old_n, n);
 }
 
 static void arena_ignore(void *ctx, void *p)
@@ -56,15 +71,19 @@ static bool depth_ok(yyjson_doc *doc)
 
 yyjson_doc *json_parse(struct arena *a, struct str text, struct err *err)
 {
+    struct memory memory = {a, MEMORY_MAX};
     yyjson_alc alc = {.malloc = arena_malloc,
                       .realloc = arena_realloc,
                       .free = arena_ignore,
-                      .ctx = a};
+                      .ctx = &memory};
     yyjson_read_err failure;
     /* The reader takes char * but changes nothing without INSITU. */
     yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text.p, text.n,
                                        YYJSON_READ_NOFLAG, &alc, &failure);
-    if (doc == NULL)
+    if (doc == NULL && failure.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+        err_set(err, ERR_INPUT, "has more values than are read (%d MiB)",
+                MEMORY_MAX >> 20);
+    else if (doc == NULL)
         err_set(err, ERR_INPUT, "not JSON: %s at byte %zu", failure.msg,
                 failure.pos);
     if (doc == NULL || depth_ok(doc))

@@ -40,6 +40,46 @@ static void a_piece_may_be_larger_than_a_block(void **state)
     assert_int_equal(large[99999], 1);
 }
 
+static void a_piece_grows(void **state)
+{
+    (void)state;
+    AUTO(arena) a = arena_new(64);
+    char *first = arena_alloc(a, 8), *p = arena_alloc(a, 10);
+    memset(first, 'f', 8);
+    memset(p, 'a', 10);
+    for (size_t n = 10; n < 100000; n *= 3) {
+        p = arena_grow(a, p, n, n * 3);
+        assert_int_equal((uintptr_t)p % alignof(max_align_t), 0);
+        assert_int_equal(p[0], 'a');
+        assert_int_equal(p[n - 1], 'a');
+        memset(p, 'a', n * 3);
+        if (n == 270) { /* not the newest any more */
+            char *between = arena_alloc(a, 8);
+            memset(between, 'b', 8);
+            char *grown = arena_grow(a, p, n * 3, n * 3);
+            assert_ptr_not_equal(grown, p);
+            assert_memory_equal(between, "bbbbbbbb", 8);
+            p = grown;
+        }
+    }
+    assert_memory_equal(first, "ffffffff", 8);
+    char *behind = arena_alloc(a, 8);
+    memset(behind, 'c', 8);
+    assert_int_equal(p[100000], 'a');
+}
+
+/* What it took before is not handed out beside it. */
+static void growing_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    AUTO(arena) a = arena_new(64);
+    char *p = arena_alloc(a, 1000);
+    for (size_t n = 1000; n < 1000000; n *= 2)
+        p = arena_grow(a, p, n, n * 2);
+    p[1023999] = 1;
+    assert_int_equal(arena_bytes(a), 1024000);
+}
+
 static void a_reset_begins_anew(void **state)
 {
     (void)state;
@@ -79,6 +119,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_apart_and_aligned),
         cmocka_unit_test(a_piece_may_be_larger_than_a_block),
+        cmocka_unit_test(a_piece_grows),
+        cmocka_unit_test(growing_leaves_nothing_behind),
         cmocka_unit_test(a_reset_begins_anew),
         cmocka_unit_test(texts),
     };

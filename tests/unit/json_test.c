@@ -103,6 +103,24 @@ static void depth_is_bounded(void **state)
     assert_null(json_parse(arena, buf_str(&bomb), NULL));
 }
 
+/* 24 MiB that gzip makes of 24 KiB would be 400 MiB of values. */
+static void memory_is_bounded(void **state)
+{
+    enum { BYTES = 24 << 20 };
+    AUTO_RELEASE(buf) text = {0};
+    struct err err = {0};
+    (void)state;
+    buf_add_text(&text, "[1");
+    while (text.n < BYTES)
+        buf_add(&text, ",1", 2);
+    buf_add_char(&text, ']');
+    assert_null(json_parse(arena, buf_str(&text), &err));
+    assert_int_equal(err.kind, ERR_INPUT);
+    assert_non_null(strstr(err.text, "more values than are read"));
+    assert_true(arena_bytes(arena) <= (size_t)192 << 20);
+    arena_reset(arena);
+}
+
 static void duplicate_keys(void **state)
 {
     (void)state;
@@ -203,6 +221,7 @@ int main(void)
         cmocka_unit_test(good_documents),
         cmocka_unit_test(bad_documents),
         cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(memory_is_bounded),
         cmocka_unit_test(duplicate_keys),
         cmocka_unit_test(texts_are_escaped),
         cmocka_unit_test(numbers_read_back_the_same),
