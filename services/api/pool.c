@@ -174,8 +174,8 @@ static void worker_watch(struct worker *w)
     pthread_mutex_lock(&w->lock);
     if (w->current && !w->cancelled && http_peer_gone(w->current)) {
         w->cancelled = true;
+        counter_add(w->pool->cancelled, 1); /* before its end can be seen */
         pg_cancel(w->pg);
-        counter_add(w->pool->cancelled, 1);
     }
     pthread_mutex_unlock(&w->lock);
 }
