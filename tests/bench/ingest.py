@@ -46,7 +46,7 @@ TELEGRAF = """
 [agent]
   flush_interval = "1s"
   metric_batch_size = 5000
-  metric_buffer_limit = 200000
+  metric_buffer_limit = 5000000
   omit_hostname = true
 [[inputs.http_listener_v2]]
   service_address = "tcp://127.0.0.1:{port}"
@@ -59,6 +59,7 @@ TELEGRAF = """
   brokers = ["{brokers}"]
   topic = "{topic}"
   required_acks = -1
+  version = "3.6.0"
   data_format = "influx"
 """
 
@@ -74,6 +75,7 @@ class Contender:
     answers = 202
     topic = None  # where its messages must be
     unasked = False  # it answers before Kafka does
+    refuses = set()  # what it may answer when its budget is full
     path = "/api/v1/telemetry"
 
     def __init__(self, name, process, port, key=None):
@@ -81,8 +83,9 @@ class Contender:
         self.key = key
 
     def await_port(self):
-        wait_until(lambda: requests.get(f"http://127.0.0.1:{self.port}/",
-                                        timeout=2), 20, f"{self.name} answers")
+        url = f"http://127.0.0.1:{self.port}/"
+        wait_until(lambda: requests.get(url, timeout=2).status_code, 20,
+                   f"{self.name} answers")
         return self
 
     @property
@@ -131,6 +134,8 @@ class Edge(Contender):
         service.argv = pinned(service.argv, rig.core)
         super().__init__(name, service.start(), port, rig.acme)
         self.unasked = program != "pulse-ingest"
+        if self.unasked:  # nobody waits, so nothing but this holds it back
+            self.refuses = {"503"}
 
 
 class Telegraf(Contender):
@@ -200,7 +205,8 @@ class Bench(Rig):
                    self.rest), stdout=subprocess.PIPE, text=True, check=False)
         sent = json.loads(done.stdout or "{}")
         if done.returncode != 0 or \
-                set(sent["statuses"]) != {str(contender.answers)}:
+                set(sent["statuses"]) - contender.refuses != \
+                {str(contender.answers)}:
             raise SystemExit(f"bench: {contender.name}: {done.stdout}")
         return sent
 
