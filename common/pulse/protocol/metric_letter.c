@@ -6,29 +6,35 @@
 
 /* A text beyond these bytes is a fault of its own. A letter is cut at 64 KiB
  * (services/ingest/letter.c), so no more labels are written than that. */
-enum { LEFT_LEAST = 1 << 20, TEXT_MAX = 2048, LABELS_MAX = 64 * 1024 };
+enum { LEFT_LEAST = 1 << 20, SHOWN_MAX = 2048, LABELS_MAX = 64 * 1024 };
 
 void metric_letters_init(struct metric_letters *l, size_t body_bytes)
 {
     l->left = LEFT_LEAST + body_bytes;
 }
 
-static void text_add(struct buf *out, struct str s)
+struct str letter_shown(struct str s)
+{
+    if (s.n > SHOWN_MAX)
+        for (s.n = SHOWN_MAX; s.n > 0 && (s.p[s.n] & 0xc0) == 0x80; s.n--)
+            ; /* not inside a UTF-8 sequence */
+    return s;
+}
+
+void letter_add_text(struct buf *out, struct str s)
 {
     AUTO_RELEASE(buf) mended = {0};
 
-    if (s.n > TEXT_MAX)
-        for (s.n = TEXT_MAX; s.n > 0 && (s.p[s.n] & 0xc0) == 0x80; s.n--)
-            ; /* not inside a UTF-8 sequence */
+    s = letter_shown(s);
     if (str_utf8_valid(s)) {
         json_add_str(out, s);
         return;
     }
     for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] & (char)0x80)
-            buf_add_str(&mended, STR("\xef\xbf\xbd"));
-        else
+        if ((unsigned char)s.p[i] < 0x80)
             buf_add_char(&mended, s.p[i]);
+        else
+            buf_add_text(&mended, "\xef\xbf\xbd");
     json_add_str(out, buf_str(&mended));
 }
 
@@ -42,14 +48,14 @@ static void labels_add(struct buf *out, const struct metric_lost *lost)
             break;
         if (i > 0)
             buf_add_char(out, ',');
-        text_add(out, lost->labels[i].name);
+        letter_add_text(out, lost->labels[i].name);
         buf_add_char(out, ':');
-        text_add(out, lost->labels[i].value);
+        letter_add_text(out, lost->labels[i].value);
     }
     buf_add_char(out, '}');
 }
 
-static void time_add(struct buf *out, int64_t us)
+void letter_add_time(struct buf *out, int64_t us)
 {
     static const int64_t year_10000_us = INT64_C(253402300800) * 1000000;
 
@@ -68,14 +74,14 @@ struct str metric_letter(struct metric_letters *l, struct arena *a,
     AUTO_RELEASE(buf) out = {0};
 
     buf_add_text(&out, "{\"name\":");
-    text_add(&out, lost->name);
+    letter_add_text(&out, lost->name);
     if (l->left > 0) {
         if (lost->value) {
             buf_add_text(&out, ",\"value\":");
             json_add_double(&out, *lost->value);
         }
         labels_add(&out, lost);
-        time_add(&out, lost->time_us);
+        letter_add_time(&out, lost->time_us);
         l->left -= out.n < l->left ? out.n : l->left;
     }
     buf_add_char(&out, '}');

@@ -21,6 +21,12 @@ struct metric_lost {
 };
 
 void metric_letters_init(struct metric_letters *l, size_t body_bytes);
+/* Of a text that is too long to be taken: as much as a letter shows. */
+struct str letter_shown(struct str s);
+/* What is shown of s, quoted; bytes that are not UTF-8 become U+FFFD. */
+void letter_add_text(struct buf *out, struct str s);
+/* ,"timestamp":…; nothing for CHECK_NO_TIME. */
+void letter_add_time(struct buf *out, int64_t us);
 /* {"name":…,"value":…,"labels":{…},"timestamp":…}, in a. Bytes that are not
  * UTF-8 become U+FFFD, long texts are cut. When the letters have had their
  * bytes: the name alone. */

@@ -3,7 +3,9 @@
 
 #include <math.h>
 
-enum { LEAST_BYTES = 1 << 20, TEXT_MAX = 128 << 10, SHOWN_MAX = 2048 };
+#include "common/pulse/protocol/metric_letter.h"
+
+enum { LEAST_BYTES = 1 << 20, TEXT_MAX = 128 << 10 };
 
 void otlp_letter_init(struct otlp_letter *l, size_t body_bytes)
 {
@@ -20,39 +22,13 @@ struct str otlp_bound_text(struct arena *a, double bound)
     return arena_str(a, buf_str(&text));
 }
 
-/* What is too long to be taken is not shown whole. */
-static struct str shown(struct str s)
-{
-    if (s.n > SHOWN_MAX)
-        for (s.n = SHOWN_MAX; s.n > 0 && (s.p[s.n] & 0xc0) == 0x80; s.n--)
-            ; /* not inside a UTF-8 sequence */
-    return s;
-}
-
-static void text_add(struct buf *out, struct str s)
-{
-    AUTO_RELEASE(buf) plain = {0};
-
-    s = shown(s);
-    if (str_utf8_valid(s)) {
-        json_add_str(out, s);
-        return;
-    }
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < 0x80)
-            buf_add_char(&plain, s.p[i]);
-        else
-            buf_add_text(&plain, "\xef\xbf\xbd");
-    json_add_str(out, buf_str(&plain));
-}
-
 static void label_add(struct buf *out, const char *before, struct str name,
                       struct str value)
 {
     buf_add_text(out, before);
-    text_add(out, name);
+    letter_add_text(out, name);
     buf_add_char(out, ':');
-    text_add(out, value);
+    letter_add_text(out, value);
 }
 
 static void labels_add(struct buf *out, const struct otlp_lost *lost,
@@ -76,39 +52,26 @@ static void labels_add(struct buf *out, const struct otlp_lost *lost,
         buf_add_char(out, '}');
 }
 
-static void time_add(struct buf *out, int64_t us)
-{
-    static const int64_t year_10000_us = INT64_C(253402300800) * 1000000;
-
-    if (us == CHECK_NO_TIME)
-        return;
-    buf_add_text(out, ",\"timestamp\":");
-    if (us < year_10000_us)
-        json_add_time(out, us);
-    else /* no time at all; as it came */
-        json_add_i64(out, us);
-}
-
 static void sample_add(struct buf *out, const struct otlp_lost *lost,
                        const struct otlp_sample *sample, struct arena *a)
 {
     AUTO_RELEASE(buf) name = {0};
 
-    buf_add_str(&name, shown(lost->name));
+    buf_add_str(&name, letter_shown(lost->name));
     buf_add_text(&name, sample->suffix);
     buf_add_text(out, "{\"name\":");
-    text_add(out, buf_str(&name));
+    letter_add_text(out, buf_str(&name));
     buf_add_text(out, ",\"value\":");
     json_add_double(out, sample->value);
     labels_add(out, lost, sample, a);
-    time_add(out, lost->time_us);
+    letter_add_time(out, lost->time_us);
     buf_add_char(out, '}');
 }
 
 static void name_add(struct buf *out, const struct otlp_lost *lost)
 {
     buf_add_text(out, "{\"name\":");
-    text_add(out, lost->name);
+    letter_add_text(out, lost->name);
     buf_add_char(out, '}');
 }
 
