@@ -248,14 +248,25 @@ bool check_tree(struct check *c, struct str field, yyjson_val *v)
     return true;
 }
 
+/* It goes into answers and dead letters, which are text, whatever the name. */
+static struct str path_name(struct arena *a, struct str name)
+{
+    if (name.n > PATH_NAME_MAX)
+        for (name.n = PATH_NAME_MAX;
+             name.n > 0 && (name.p[name.n] & 0xc0) == 0x80; name.n--)
+            ; /* not inside a UTF-8 sequence */
+    if (str_is_text(name))
+        return name;
+    char *plain = arena_alloc(a, name.n);
+    for (size_t i = 0; i < name.n; i++)
+        plain[i] = (char)(name.p[i] > 0 && name.p[i] < 0x7f ? name.p[i] : '?');
+    return (struct str){plain, name.n};
+}
+
 struct str check_path(struct check *c, const char *parent, struct str name)
 {
-    size_t n = name.n;
-
-    if (n > PATH_NAME_MAX)
-        for (n = PATH_NAME_MAX; n > 0 && (name.p[n] & 0xc0) == 0x80; n--)
-            ; /* not inside a UTF-8 sequence */
+    name = path_name(c->arena, name);
     if (!parent)
-        return arena_str(c->arena, (struct str){name.p, n});
-    return arena_printf(c->arena, "%s.%.*s", parent, (int)n, name.p);
+        return arena_str(c->arena, name);
+    return arena_printf(c->arena, "%s.%.*s", parent, STR_ARG(name));
 }

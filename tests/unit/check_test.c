@@ -58,6 +58,27 @@ static void test_the_fault_names_the_label(void **state)
     assert_str(j->check.fault.field, "labels.host");
 }
 
+/* Or no dead letter could be written of it. */
+static void test_the_path_is_text_whatever_the_name(void **state)
+{
+    static const struct {
+        struct str name;
+        const char *path;
+    } cases[] = {
+        {{"h\xc3\xb6he", 5}, "labels.h\xc3\xb6he"},
+        {{"a\xff\x80z", 4}, "labels.a??z"},
+        {{"a\0z", 3}, "labels.a?z"},
+        {{"", 0}, "labels."},
+    };
+    AUTO(judge) j = judge_new(NULL);
+    (void)state;
+
+    check_begin(j);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_str(check_path(&j->check, "labels", cases[i].name),
+                   cases[i].path);
+}
+
 static void test_labels_of_a_metric(void **state)
 {
     static const struct {
@@ -129,6 +150,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lengths_are_the_tenants_within_the_stores),
         cmocka_unit_test(test_the_fault_names_the_label),
+        cmocka_unit_test(test_the_path_is_text_whatever_the_name),
         cmocka_unit_test(test_labels_of_a_metric),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
