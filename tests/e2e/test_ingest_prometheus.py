@@ -7,6 +7,7 @@ import time
 import uuid
 
 import pytest
+from harness.pack import zeros
 from harness.process import ROOT
 from harness.prometheus import Prometheus, Target, series, write
 from harness.wait import stays, wait_until
@@ -208,6 +209,18 @@ def test_broken_bodies_are_400_and_kept(edge):
     reason, _, kind, payload = letter(edge, mark)
     assert (reason, kind, bytes(payload)) == (
         "malformed_protobuf", V1, mark.encode())
+
+
+def test_bombs_are_refused(edge):
+    answer = post(edge, zeros("snappy", 64 << 20))
+    assert (answer.status_code, "body_too_large" in answer.text) == (413, True)
+    claims = b"\xff\xff\xff\x0f" + b"\0x"  # 32 MiB, of 6 bytes
+    answer = post(edge, claims)
+    assert (answer.status_code, "malformed_encoding" in answer.text) == (400,
+                                                                         True)
+    answer = post(edge, write(b"\x0a\x00" * (1 << 20)))  # empty series
+    assert (answer.status_code, "unpacked_too_large" in answer.text) == (413,
+                                                                         True)
 
 
 def test_errors_are_a_line_of_text(edge):
