@@ -29,21 +29,22 @@ static void letters(void **state)
                   "\"timeUnixNano\":\"1000000\",\"asDouble\":2.5}]}}"),
          "{\"name\":\"m\",\"value\":2.5,\"labels\":{\"host.name\":\"h\"},"
          "\"timestamp\":\"1970-01-01T00:00:00.001000Z\"}"},
-        {GAUGE("{\"asDouble\":\"NaN\"}"), "{\"name\":\"m\",\"value\":null}"},
+        {GAUGE("{\"asDouble\":\"NaN\"}"), "{\"name\":\"m\",\"labels\":{}}"},
         {METRIC("histogram", "",
                 "{\"count\":2,\"sum\":\"NaN\",\"bucketCounts\":[1,1],"
                 "\"explicitBounds\":[0.5]}"),
          "[{\"name\":\"m_bucket\",\"value\":1,\"labels\":{\"le\":\"0.5\"}},"
          "{\"name\":\"m_bucket\",\"value\":2,\"labels\":{\"le\":\"+Inf\"}},"
-         "{\"name\":\"m_count\",\"value\":2},"
-         "{\"name\":\"m_sum\",\"value\":null}]"},
+         "{\"name\":\"m_count\",\"value\":2,\"labels\":{}},"
+         "{\"name\":\"m_sum\",\"labels\":{}}]"},
         {METRIC("histogram", "",
                 "{\"count\":2,\"sum\":3,\"bucketCounts\":"
                 "[1,1]}"),
-         "[{\"name\":\"m_count\",\"value\":2},{\"name\":\"m_sum\","
-         "\"value\":3}]"},
+         "[{\"name\":\"m_count\",\"value\":2,\"labels\":{}},{\"name\":\"m_"
+         "sum\","
+         "\"value\":3,\"labels\":{}}]"},
         {GAUGE("{\"timeUnixNano\":\"18446744073709551615\",\"asInt\":1}"),
-         "{\"name\":\"m\",\"value\":1,\"timestamp\":"
+         "{\"name\":\"m\",\"value\":1,\"labels\":{},\"timestamp\":"
          "\"2554-07-21T23:34:33.709551Z\"}"},
     };
     AUTO(judge) j = judge_wide(NULL);

@@ -36,7 +36,7 @@ struct state {
     struct metric_build plain, marked; /* marked: with le or quantile */
     struct str *mark;                  /* where its value goes */
     struct bound_texts *bounds;        /* NULL: none was needed */
-    struct otlp_letter letter;
+    struct metric_letters letters;
 };
 
 /* --- the body ----------------------------------------------------------- */
@@ -113,7 +113,7 @@ static bool otlp_open(struct body *b)
         return false;
     s->points.request = (const Pulse__Otlp__ExportMetricsServiceRequest *)m;
     b->records_max = records_bound(s->points);
-    otlp_letter_init(&s->letter, b->posted.text.n);
+    metric_letters_init(&s->letters, b->posted.text.n);
     return true;
 }
 
@@ -300,15 +300,15 @@ static struct str otlp_text(const struct body *b, const struct unit *u)
     struct state *s = b->state;
 
     (void)u;
-    return otlp_letter_text(&s->letter, b->check->arena,
-                            &(struct otlp_lost){
-                                .name = s->point.name,
-                                .time_us = point_time(&s->point),
-                                .labels = s->labels.items,
-                                .label_count = s->labels.count,
-                                .samples = s->samples,
-                                .sample_count = s->sample_count,
-                            });
+    return otlp_letter(&s->letters, b->check->arena,
+                       &(struct otlp_lost){
+                           .common = {.name = s->point.name,
+                                      .labels = s->labels.items,
+                                      .label_count = s->labels.count,
+                                      .time_us = point_time(&s->point)},
+                           .samples = s->samples,
+                           .sample_count = s->sample_count,
+                       });
 }
 
 static struct str otlp_text_type(const struct body *b)

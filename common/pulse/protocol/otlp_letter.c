@@ -3,14 +3,8 @@
 
 #include <math.h>
 
-#include "common/pulse/protocol/metric_letter.h"
-
-enum { LEAST_BYTES = 1 << 20, TEXT_MAX = 128 << 10 };
-
-void otlp_letter_init(struct otlp_letter *l, size_t body_bytes)
-{
-    l->left = LEAST_BYTES + 4 * body_bytes;
-}
+/* What is longer is longer than a letter keeps whole. */
+enum { TEXT_MAX = 128 << 10, NAME_MAX_SHOWN = 2 * CHECK_NAME_MAX };
 
 struct str otlp_bound_text(struct arena *a, double bound)
 {
@@ -22,78 +16,55 @@ struct str otlp_bound_text(struct arena *a, double bound)
     return arena_str(a, buf_str(&text));
 }
 
-static void label_add(struct buf *out, const char *before, struct str name,
-                      struct str value)
+/* The labels and the sample's own, in the place of another so called. */
+static void labels_set(struct metric_lost *m, const struct otlp_sample *sample,
+                       struct label *labels, struct arena *a)
 {
-    buf_add_text(out, before);
-    letter_add_text(out, name);
-    buf_add_char(out, ':');
-    letter_add_text(out, value);
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->label_count; i++)
+        if (!str_is(m->labels[i].name, sample->label))
+            labels[n++] = m->labels[i];
+    labels[n++] = (struct label){str_of(sample->label),
+                                 otlp_bound_text(a, sample->bound)};
+    m->labels = labels;
+    m->label_count = n;
 }
 
-static void labels_add(struct buf *out, const struct otlp_lost *lost,
-                       const struct otlp_sample *sample, struct arena *a)
-{
-    const char *before = ",\"labels\":{";
-
-    for (size_t i = 0; i < lost->label_count && out->n < TEXT_MAX; i++) {
-        const struct label *l = &lost->labels[i];
-        if (sample->label && str_is(l->name, sample->label))
-            continue;
-        label_add(out, before, l->name, l->value);
-        before = ",";
-    }
-    if (sample->label) {
-        label_add(out, before, str_of(sample->label),
-                  otlp_bound_text(a, sample->bound));
-        before = ",";
-    }
-    if (*before == ',' && before[1] == '\0')
-        buf_add_char(out, '}');
-}
-
-static void sample_add(struct buf *out, const struct otlp_lost *lost,
-                       const struct otlp_sample *sample, struct arena *a)
+static struct str sample_text(struct metric_letters *l, struct arena *a,
+                              const struct otlp_lost *lost,
+                              const struct otlp_sample *sample,
+                              struct label *labels)
 {
     AUTO_RELEASE(buf) name = {0};
+    struct metric_lost m = lost->common;
 
-    buf_add_str(&name, letter_shown(lost->name));
+    if (m.name.n > NAME_MAX_SHOWN) /* too long; the suffix is to be seen */
+        m.name.n = NAME_MAX_SHOWN;
+    buf_add_str(&name, m.name);
     buf_add_text(&name, sample->suffix);
-    buf_add_text(out, "{\"name\":");
-    letter_add_text(out, buf_str(&name));
-    buf_add_text(out, ",\"value\":");
-    json_add_double(out, sample->value);
-    labels_add(out, lost, sample, a);
-    letter_add_time(out, lost->time_us);
-    buf_add_char(out, '}');
+    m.name = buf_str(&name);
+    m.value = isfinite(sample->value) ? &sample->value : NULL;
+    if (sample->label)
+        labels_set(&m, sample, labels, a);
+    return metric_letter(l, a, &m);
 }
 
-static void name_add(struct buf *out, const struct otlp_lost *lost)
-{
-    buf_add_text(out, "{\"name\":");
-    letter_add_text(out, lost->name);
-    buf_add_char(out, '}');
-}
-
-/* What is longer than TEXT_MAX is longer than a letter keeps whole. */
-struct str otlp_letter_text(struct otlp_letter *l, struct arena *a,
-                            const struct otlp_lost *lost)
+struct str otlp_letter(struct metric_letters *l, struct arena *a,
+                       const struct otlp_lost *lost)
 {
     AUTO_RELEASE(buf) out = {0};
+    struct label *labels =
+        arena_alloc(a, (lost->common.label_count + 1) * sizeof *labels);
 
-    if (l->left == 0) {
-        name_add(&out, lost);
-        return arena_str(a, buf_str(&out));
-    }
-    if (lost->sample_count != 1)
-        buf_add_char(&out, '[');
+    if (lost->sample_count == 1)
+        return sample_text(l, a, lost, lost->samples, labels);
+    if (l->left == 0)
+        return metric_letter(l, a, &lost->common);
     for (size_t i = 0; i < lost->sample_count && out.n < TEXT_MAX; i++) {
-        if (i > 0)
-            buf_add_char(&out, ',');
-        sample_add(&out, lost, &lost->samples[i], a);
+        buf_add_char(&out, i > 0 ? ',' : '[');
+        buf_add_str(&out, sample_text(l, a, lost, &lost->samples[i], labels));
     }
-    if (lost->sample_count != 1)
-        buf_add_char(&out, ']');
-    l->left -= out.n < l->left ? out.n : l->left;
+    buf_add_char(&out, ']');
     return arena_str(a, buf_str(&out));
 }
