@@ -143,7 +143,7 @@ static bool is_known(const char *method)
     static const char *const known[] = {
         MHD_HTTP_METHOD_GET,   MHD_HTTP_METHOD_HEAD,   MHD_HTTP_METHOD_POST,
         MHD_HTTP_METHOD_PUT,   MHD_HTTP_METHOD_DELETE, MHD_HTTP_METHOD_OPTIONS,
-        MHD_HTTP_METHOD_PATCH,
+        MHD_HTTP_METHOD_PATCH, MHD_HTTP_METHOD_TRACE,  "QUERY",
     };
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (strcmp(known[i], method) == 0)

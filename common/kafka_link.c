@@ -9,7 +9,11 @@
 #include "common/kafka_client.h"
 #include "common/log.h"
 
-enum { CHUNK = 128, LOG_EVERY_US = 1000000 };
+enum {
+    CHUNK = 128,
+    LOG_EVERY_US = 1000000,
+    KEY_ROOM = 4096, /* a record's key, and what Kafka adds to it */
+};
 
 /* A topic, and its failures since the last line in the log. */
 struct link_topic {
@@ -40,7 +44,7 @@ static rd_kafka_t *client_of(const struct kafka_producer_options *o,
         {"message.timeout.ms", NULL, o->message_timeout_ms},
         {"queue.buffering.max.messages", NULL, o->queue_messages},
         {"queue.buffering.max.kbytes", NULL, o->queue_bytes / 1024},
-        {"message.max.bytes", NULL, o->message_bytes_max},
+        {"message.max.bytes", NULL, o->message_bytes_max + KEY_ROOM},
         /* A broker refuses a batch as a whole, and librdkafka splits none:
          * where one record fits, a batch must. */
         {"batch.size", NULL, o->message_bytes_max},

@@ -38,7 +38,7 @@ struct kafka_producer_options {
     int64_t linger_ms;
     int64_t queue_messages; /* librdkafka's bound; above the caller's budget */
     int64_t queue_bytes;
-    int64_t message_bytes_max;
+    int64_t message_bytes_max; /* of a payload; key and header come on top */
     kafka_report_fn *report;
     void *arg;
 };

@@ -12,7 +12,8 @@
 
 enum {
     LETTER_PAYLOAD_MAX = 64 * 1024, /* longer ones are summed up */
-    LETTER_EXCERPT = 256,           /* bytes a summary keeps */
+    LETTER_BYTES_MAX = LETTER_PAYLOAD_MAX + 16 * 1024, /* encoded */
+    LETTER_EXCERPT = 256, /* bytes a summary keeps */
 };
 
 struct letters; /* the budgets of all tenants; any thread */

@@ -4,6 +4,7 @@
 #include "common/pulse/protocol/influx.h"
 #include "common/pulse/protocol/otlp.h"
 #include "common/pulse/topology.h"
+#include "services/ingest/letter.h"
 
 struct settings shared_settings;
 struct ingest_settings ingest_settings;
@@ -162,6 +163,7 @@ const struct conf_program *ingest_program(void)
 struct kafka_producer_options ingest_producer(kafka_report_fn *report)
 {
     const struct ingest_settings *s = &ingest_settings;
+    int64_t record_max = record_limits.message_bytes_max;
 
     return (struct kafka_producer_options){
         .brokers = shared_settings.kafka_brokers,
@@ -173,7 +175,8 @@ struct kafka_producer_options ingest_producer(kafka_report_fn *report)
         /* Above the edge's own budget, so that this never refuses. */
         .queue_messages = s->inflight_records_max * 2,
         .queue_bytes = s->inflight_bytes_max * 2,
-        .message_bytes_max = record_limits.message_bytes_max,
+        .message_bytes_max =
+            record_max > LETTER_BYTES_MAX ? record_max : LETTER_BYTES_MAX,
         .report = report,
     };
 }

@@ -8,7 +8,9 @@ import threading
 import time
 
 import pytest
+import requests
 from confluent_kafka.admin import ConfigResource
+from harness.ports import free_port
 from harness.stack import BIN
 from harness.wait import wait_until
 
@@ -199,6 +201,32 @@ def test_topic_missing(stack):
         assert edge.stop() == 0
     finally:
         stack.kafka.make_topics(["pulse.events"])
+
+
+def test_the_longest_record_there_may_be(edge):
+    """Up to the limit it is taken, one byte more and it is rejected; its
+    letter, longer than any record may be, is taken all the same."""
+    port, ident = free_port(), "e" + secrets.token_hex(4)
+    small = edge.start("ingest", "-2k", PULSE_INGEST_MESSAGE_BYTES="2k",
+                       PULSE_INGEST_LISTEN=f"127.0.0.1:{port}")
+
+    def post(length):
+        return requests.post(
+            f"http://127.0.0.1:{port}{EVENTS}", timeout=20, json={
+                "id": ident, "level": "info", "message": "m" * length},
+            headers={"Authorization": f"Bearer {edge.acme}"})
+    try:
+        longest = 1500
+        while post(longest + 1).status_code == 202:
+            longest += 1
+        assert 1800 < longest < 2048
+        for length in (longest + 1, 60_000):
+            answer = post(length)
+            assert answer.status_code == 400, answer.text
+            assert answer.json()["error"]["code"] == "record_too_large"
+        assert small.metric("pulse_ingest_dead_letters_total", fate="kept") > 0
+    finally:
+        small.stop()
 
 
 def test_topic_takes_less_than_the_edge(edge):

@@ -332,7 +332,7 @@ static const struct http_case cases[] = {
     CASE(TARGET("get /"), .want = "501", .seen = ""),
     CASE(TARGET("Get /"), .want = "501", .seen = ""),
     CASE(TARGET("BREW /"), .want = "501", .seen = ""),
-    CASE(TARGET("TRACE /"), .want = "501", .seen = ""),
+    CASE(TARGET("TRACE /"), .want = "405", .seen = ""),
     CASE(TARGET("PRI *"), .want = "501", .seen = ""),
     CASE(TARGET("M-SEARCH *"), .want = "501", .seen = ""),
     CASE(TARGET("!#$%&'*+-.^_`|~ /"), .want = "501", .seen = ""),
