@@ -2,6 +2,7 @@
 #include "common/pulse/protocol/otlp.h"
 
 #include "common/pulse/endpoint.h"
+#include "common/pulse/protocol/otlp_samples.h"
 #include "tests/unit/judge.h"
 #include "tests/unit/otlp_listing.h"
 
@@ -480,6 +481,27 @@ static void name_lengths(void **state)
     assert_str(buf_str(&out), "!0 text_too_long name\n");
 }
 
+/* Or small bodies would take hundreds of MB. */
+static void points_share_the_room_for_samples(void **state)
+{
+    uint64_t counts[OTLP_BUCKETS_MAX] = {0};
+    Pulse__Otlp__HistogramDataPoint h = PULSE__OTLP__HISTOGRAM_DATA_POINT__INIT;
+    const struct otlp_point point = {.histogram = &h};
+    struct otlp_samples samples = {0};
+    AUTO(judge) j = judge_new(NULL);
+
+    (void)state;
+    judge_begin(j);
+    h.bucket_counts = counts;
+    for (int i = 0; i < 1000; i++) {
+        h.n_bucket_counts = i % 2 ? OTLP_BUCKETS_MAX : 5; /* but no bounds */
+        assert_false(otlp_samples_make(&j->check, &point, &samples));
+        assert_int_equal(j->check.fault.code, FAULT_INVALID_HISTOGRAM);
+        assert_int_equal(samples.count, 1);
+    }
+    assert_in_range(arena_bytes(j->arena), 1, 500000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -494,6 +516,7 @@ int main(void)
         cmocka_unit_test(nested_values_are_bounded),
         cmocka_unit_test(too_many_labels),
         cmocka_unit_test(name_lengths),
+        cmocka_unit_test(points_share_the_room_for_samples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,8 +31,8 @@ struct state {
     /* The data point at hand. */
     struct otlp_point point;
     struct otlp_labels labels;
-    struct otlp_sample *samples;
-    size_t sample_count, sample_next;
+    struct otlp_samples samples;
+    size_t sample_next;
     struct metric_build plain, marked; /* marked: with le or quantile */
     struct str *mark;                  /* where its value goes */
     struct bound_texts *bounds;        /* NULL: none was needed */
@@ -205,11 +205,11 @@ static bool several_judge(struct state *s, struct check *c)
 
     if (s->point.name.n == 0 || s->point.name.n > CHECK_NAME_MAX)
         return check_name(c, STR("name"), s->point.name);
-    for (size_t i = 0; i < s->sample_count; i++) {
-        if (strlen(s->samples[i].suffix) > strlen(longest))
-            longest = s->samples[i].suffix;
-        if (s->samples[i].label)
-            mark = s->samples[i].label;
+    for (size_t i = 0; i < s->samples.count; i++) {
+        if (strlen(s->samples.items[i].suffix) > strlen(longest))
+            longest = s->samples.items[i].suffix;
+        if (s->samples.items[i].label)
+            mark = s->samples.items[i].label;
     }
     struct str name = sample_name(c->arena, &s->point, longest);
     if (!metric_finish(&s->plain, name, 0, point_time(&s->point), &r))
@@ -226,10 +226,10 @@ static bool several_judge(struct state *s, struct check *c)
 static bool point_read(struct state *s, struct check *c)
 {
     s->sample_next = 0;
-    bool good = otlp_samples_make(c, &s->point, &s->samples, &s->sample_count);
+    bool good = otlp_samples_make(c, &s->point, &s->samples);
 
     return labels_read(s, c) && good && build_begin(s, c, &s->plain, NULL) &&
-           (s->sample_count == 1 || several_judge(s, c));
+           (s->samples.count == 1 || several_judge(s, c));
 }
 
 static struct str bound_text(struct state *s, struct arena *a, double bound)
@@ -247,7 +247,7 @@ static struct str bound_text(struct state *s, struct arena *a, double bound)
 
 static bool sample_take(struct state *s, struct check *c, struct record *out)
 {
-    const struct otlp_sample *sample = &s->samples[s->sample_next++];
+    const struct otlp_sample *sample = &s->samples.items[s->sample_next++];
     struct metric_build *build = &s->plain;
 
     if (sample->label) {
@@ -279,7 +279,7 @@ static bool otlp_next(struct body *b, struct unit *u)
     c->fault = (struct fault){0};
     u->value = s;
     u->good = true;
-    if (s->sample_next == s->sample_count) {
+    if (s->sample_next == s->samples.count) {
         do
             if (!otlp_points_next(&s->points, &s->point))
                 return false;
@@ -289,7 +289,7 @@ static bool otlp_next(struct body *b, struct unit *u)
     u->index = s->point.index;
     u->good = u->good && sample_take(s, c, &u->record);
     if (!u->good) {
-        s->sample_next = s->sample_count;
+        s->sample_next = s->samples.count;
         u->device_id = device_of(s);
     }
     return true;
@@ -306,8 +306,8 @@ static struct str otlp_text(const struct body *b, const struct unit *u)
                                       .labels = s->labels.items,
                                       .label_count = s->labels.count,
                                       .time_us = point_time(&s->point)},
-                           .samples = s->samples,
-                           .sample_count = s->sample_count,
+                           .samples = s->samples.items,
+                           .sample_count = s->samples.count,
                        });
 }
 

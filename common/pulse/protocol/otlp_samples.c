@@ -309,13 +309,22 @@ size_t otlp_samples_bound(const struct otlp_point *p)
            at_most(p->summary->n_quantile_values, OTLP_BUCKETS_MAX);
 }
 
+static void room_make(struct otlp_samples *s, struct arena *a, size_t count)
+{
+    if (s->room >= count)
+        return;
+    s->room = count > 2 * s->room ? count : 2 * s->room;
+    s->items = arena_alloc(a, s->room * sizeof *s->items);
+}
+
 bool otlp_samples_make(struct check *c, const struct otlp_point *p,
-                       struct otlp_sample **out, size_t *count)
+                       struct otlp_samples *out)
 {
     struct maker m = {.check = c};
     bool good;
 
-    m.items = arena_alloc(c->arena, otlp_samples_bound(p) * sizeof *m.items);
+    room_make(out, c->arena, otlp_samples_bound(p));
+    m.items = out->items;
     if (p->number)
         good = number_make(&m, p->number);
     else if (p->histogram)
@@ -324,7 +333,6 @@ bool otlp_samples_make(struct check *c, const struct otlp_point *p,
         good = exponential_make(&m, p->exponential);
     else
         good = summary_make(&m, p->summary);
-    *out = m.items;
-    *count = m.count;
+    out->count = m.count;
     return good && all_finite(&m);
 }

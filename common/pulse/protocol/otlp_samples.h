@@ -24,10 +24,17 @@ struct otlp_sample {
     double value;       /* finite */
 };
 
+/* Of one point; {0} at first. The next takes the same room: of a small body
+ * there may be ten thousand with a thousand buckets each. */
+struct otlp_samples {
+    struct otlp_sample *items;
+    size_t count, room;
+};
+
 /* In c's arena. False, with c->fault: no value, a value that is not finite, a
  * histogram that contradicts itself; *out then is what can be shown of it. */
 bool otlp_samples_make(struct check *c, const struct otlp_point *p,
-                       struct otlp_sample **out, size_t *count) MUST_USE;
+                       struct otlp_samples *out) MUST_USE;
 /* As many as otlp_samples_make gives, or a few more. */
 size_t otlp_samples_bound(const struct otlp_point *p);
 
