@@ -462,6 +462,28 @@ static void too_many_labels(void **state)
     }
 }
 
+/* Nor are they written down again for each point. */
+static void too_many_labels_take_no_room(void **state)
+{
+    AUTO(judge) j = judge_wide(NULL);
+    AUTO_RELEASE(buf) out = {0}, json = {0};
+
+    (void)state;
+    buf_add_text(&json,
+                 "{\"resourceMetrics\":[{\"resource\":{\"attributes\":[");
+    for (int i = 0; i < 300; i++)
+        buf_addf(&json, "%s{\"key\":\"k%d\",\"value\":{\"intValue\":1}}",
+                 i > 0 ? "," : "", i);
+    buf_add_text(&json, "]},\"scopeMetrics\":[{\"metrics\":[{\"name\":\"m\","
+                        "\"gauge\":{\"dataPoints\":[{}");
+    for (int i = 1; i < 2000; i++)
+        buf_add_text(&json, ",{}");
+    buf_add_text(&json, "]}}]}]}]}");
+    list(j, buf_str(&json), "application/json", "*", &out);
+    assert_true(str_starts(buf_str(&out), STR("!0 too_many_labels labels\n")));
+    assert_in_range(arena_bytes(j->arena), 1, 8000000);
+}
+
 /* The suffix counts, and all of a point's records fall with it. */
 static void name_lengths(void **state)
 {
@@ -515,6 +537,7 @@ int main(void)
         cmocka_unit_test(not_utf8),
         cmocka_unit_test(nested_values_are_bounded),
         cmocka_unit_test(too_many_labels),
+        cmocka_unit_test(too_many_labels_take_no_room),
         cmocka_unit_test(name_lengths),
         cmocka_unit_test(points_share_the_room_for_samples),
     };

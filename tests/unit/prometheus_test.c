@@ -330,6 +330,32 @@ static void letters_are_bounded(void **state)
     assert_true(bytes < 2 << 20);
 }
 
+/* Labels of bad samples are gathered once for their series: a body of 100 KB
+ * would take 300 MB. */
+static void samples_share_the_labels_of_letters(void **state)
+{
+    enum { SAMPLES = 1000, LABELS = 1000 };
+    AUTO(judge) j = judge_new(NULL);
+    AUTO_RELEASE(buf) series = {0}, request = {0};
+    struct body b;
+    struct unit u;
+
+    (void)state;
+    rw_label(&series, STR("__name__"), STR("m"));
+    for (int i = 0; i < LABELS; i++)
+        rw_label(&series, STR(""), STR(""));
+    for (int i = 0; i < SAMPLES; i++)
+        rw_sample(&series, i, 0);
+    rw_series(&request, &series);
+    begin(j, &request, &b);
+    for (int i = 0; i < SAMPLES; i++) {
+        assert_true(body_next(&b, &u));
+        assert_false(u.good);
+        assert_true(body_text(&b, &u).n > 0);
+    }
+    assert_in_range(arena_bytes(j->arena), 1, 2000000);
+}
+
 /* Once repaired, a letter is read by the parser of Pulse's own JSON. */
 static void letters_are_metric_json(void **state)
 {
@@ -369,6 +395,7 @@ int main(void)
         cmocka_unit_test(no_write_request),
         cmocka_unit_test(growth_is_bounded),
         cmocka_unit_test(letters_are_bounded),
+        cmocka_unit_test(samples_share_the_labels_of_letters),
         cmocka_unit_test(letters_are_metric_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

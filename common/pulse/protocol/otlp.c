@@ -119,11 +119,14 @@ static bool otlp_open(struct body *b)
 
 /* --- a data point ------------------------------------------------------- */
 
-static bool too_many_labels(struct check *c)
+/* Before they are written down for each of thousands of points. */
+static bool labels_fit(const struct otlp_labels *l, struct check *c)
 {
-    return fault_set(&c->fault, c->arena, FAULT_TOO_MANY_LABELS, STR("labels"),
-                     "has more than %d labels, at most %zu allowed",
-                     OTLP_LABELS_MAX, c->rules->labels_max);
+    return (!l->overfull && l->count <= c->rules->labels_max) ||
+           fault_set(&c->fault, c->arena, FAULT_TOO_MANY_LABELS, STR("labels"),
+                     "has %s%zu labels, at most %zu allowed",
+                     l->overfull ? "more than " : "", l->count,
+                     c->rules->labels_max);
 }
 
 /* Resource's and scope's, read once for all points of the scope. */
@@ -149,7 +152,7 @@ static bool labels_read(struct state *s, struct check *c)
     memcpy(s->labels.items, s->inherited.items,
            s->inherited.count * sizeof *s->labels.items);
     return good && otlp_labels_point(&s->labels, c, &s->memory, &s->point) &&
-           (!s->labels.overfull || too_many_labels(c));
+           labels_fit(&s->labels, c);
 }
 
 /* All labels but the one that samples of this point may bring. */

@@ -23,6 +23,8 @@ struct state {
     struct str name;
     struct metric_build build; /* its labels */
     struct fault fault;        /* of its labels: the fault of each sample */
+    struct label *given;       /* as letters show them; NULL: not yet */
+    size_t given_count;
     size_t units;
     struct metric_letters letters;
 };
@@ -121,6 +123,7 @@ static void series_open(struct state *s, struct check *c,
     s->sample_next = s->histogram_next = 0;
     s->name = (struct str){0};
     s->fault = (struct fault){0};
+    s->given = NULL;
     metric_begin(&s->build, c, series->n_labels);
     if (!labels_take(s, c))
         s->fault = c->fault;
@@ -193,21 +196,22 @@ static bool prometheus_next(struct body *b, struct unit *u)
 
 enum { GIVEN_MAX = 1024 };
 
-/* The labels as they came, but for the name; too many are not all kept. */
-static struct label *labels_given(const struct state *s, struct arena *a,
-                                  size_t *count)
+/* The labels as they came, but for the name; too many are not all kept. Once
+ * for a series, which may have thousands of bad samples. */
+static void given_take(struct state *s, struct arena *a)
 {
     size_t n = s->open->n_labels < GIVEN_MAX ? s->open->n_labels : GIVEN_MAX;
-    struct label *labels = arena_alloc(a, (n + 1) * sizeof *labels);
 
-    *count = 0;
+    if (s->given)
+        return;
+    s->given = arena_alloc(a, (n + 1) * sizeof *s->given);
+    s->given_count = 0;
     for (size_t i = 0; i < n; i++) {
         struct str name = text_of(s->open->labels[i]->name);
         struct str value = text_of(s->open->labels[i]->value);
         if (value.n > 0 && (!str_is(name, "__name__") || s->name.p != value.p))
-            labels[(*count)++] = (struct label){name, value};
+            s->given[s->given_count++] = (struct label){name, value};
     }
-    return labels;
 }
 
 static struct str prometheus_text(const struct body *b, const struct unit *u)
@@ -216,8 +220,11 @@ static struct str prometheus_text(const struct body *b, const struct unit *u)
     const sample *one = u->value;
     struct metric_lost lost = {.name = s->name, .time_us = CHECK_NO_TIME};
 
-    if (s->letters.left > 0)
-        lost.labels = labels_given(s, b->check->arena, &lost.label_count);
+    if (s->letters.left > 0) {
+        given_take(s, b->check->arena);
+        lost.labels = s->given;
+        lost.label_count = s->given_count;
+    }
     if (one) {
         lost.value = &one->value;
         lost.time_us = time_us(one->timestamp);
