@@ -12,7 +12,7 @@ make logs      follow the logs; ARGS=writer for one service
 make pulse     the operator's command on it; ARGS='tail pulse.metrics -n 3'
 make down      stop it and keep the data; PURGE=1 removes the data too
 
-make test      unit, prop, db-test, e2e and the short version of faults
+make test      unit, prop, db-test, e2e, and short versions of fuzz and faults
 make unit      C tests of the modules (ASan + UBSan); ARGS=name for one
 make prop      random input against a model; COUNT=100 for more, SEED=7
 make db-test   pgTAP tests of the database

@@ -5,7 +5,7 @@ E2E_VARIANT   ?= asan
 
 # All of them, whatever one says.
 test:
-	@failed=0; for suite in unit prop db-test e2e faults-short; do \
+	@failed=0; for suite in unit prop fuzz-short db-test e2e faults-short; do \
 	    $(MAKE) $$suite || failed=1; done; exit $$failed
 
 unit: $(UNIT_PROGRAMS)
@@ -70,6 +70,9 @@ bench-rollups:
 SECONDS ?= 30
 fuzz: $(FUZZERS:%=build/fuzz/bin/%)
 	@tests/fuzz/run $(SECONDS) $^
+fuzz-short: # what make test has of it
+	@$(MAKE) fuzz SECONDS=3
 
 .PHONY: test unit prop db-test schema-docs e2e faults faults-short bench \
-    bench-writer bench-ingest bench-idle bench-codec bench-compression bench-rollups fuzz
+    bench-writer bench-ingest bench-idle bench-codec bench-compression bench-rollups fuzz \
+    fuzz-short

@@ -97,6 +97,8 @@ static void attributes_add(struct attributes *a, yyjson_val *object)
     size_t i, n;
     yyjson_val *key, *value;
 
+    if (!object)
+        return;
     yyjson_obj_foreach(object, i, n, key, value)
     {
         if (object == a->outer && is_member(json_str(key)))
@@ -119,6 +121,8 @@ static bool attributes_agree(struct check *c, const struct attributes *a)
     size_t i, n;
     yyjson_val *key, *value;
 
+    if (!a->inner)
+        return true;
     yyjson_obj_foreach(a->inner, i, n, key, value)
     {
         struct str name = json_str(key);
