@@ -38,25 +38,27 @@ static void health(struct http_request *r, void *arg)
 
 /* Tenants are made by an operator, and a key says whose it is: the database
  * that clients of version 1 create when they start is there already. */
-static bool creates_database(struct str form)
+static bool begins(struct str text, struct str beginning)
 {
-    static const struct str beginnings[] = {
-        {"q=CREATE+DATABASE", 17},
-        {"q=CREATE%20DATABASE", 19},
-    };
+    return text.n > beginning.n &&
+           str_eq_nocase((struct str){text.p, beginning.n}, beginning);
+}
 
-    for (size_t i = 0; i < ARRAY_LEN(beginnings); i++)
-        if (form.n > beginnings[i].n &&
-            str_eq_nocase((struct str){form.p, beginnings[i].n}, beginnings[i]))
-            return true;
-    return false;
+/* Some send the statement as a form, some in the URL. */
+static bool creates_database(const struct http_request *r)
+{
+    struct str form = http_body(r);
+
+    return begins(http_query(r, "q"), STR("CREATE DATABASE")) ||
+           begins(form, STR("q=CREATE+DATABASE")) ||
+           begins(form, STR("q=CREATE%20DATABASE"));
 }
 
 static void query(struct http_request *r, void *arg)
 {
     (void)arg;
     version_headers(r);
-    if (creates_database(http_body(r)))
+    if (creates_database(r))
         http_reply(r, 200, "application/json",
                    STR("{\"results\":[{\"statement_id\":0}]}\n"));
     else

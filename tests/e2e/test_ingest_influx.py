@@ -194,13 +194,15 @@ def test_version_1_words(edge):
     assert answer.json()["error"].startswith("invalid_parameter: precision")
 
 
-def test_version_1_creates_its_database(edge):
+@pytest.mark.parametrize("where", ["data", "params"])
+def test_version_1_creates_its_database(edge, where):
+    """As Telegraf does, in a form, and as Python's client does, in the URL."""
     answer = requests.post(edge.url + "/query", timeout=20,
-                           data={"q": 'CREATE DATABASE "telegraf"'})
+                           **{where: {"q": 'CREATE DATABASE "telegraf"'}})
     assert answer.status_code == 200
     assert answer.json() == {"results": [{"statement_id": 0}]}
-    answer = requests.post(edge.url + "/query", data={"q": "SHOW DATABASES"},
-                           timeout=20)
+    answer = requests.post(edge.url + "/query", timeout=20,
+                           **{where: {"q": "SHOW DATABASES"}})
     assert answer.status_code == 400
     assert "error" in answer.json()
 
