@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/pulse/protocol/event_json.h"
 
+#include <time.h>
+
 #include "tests/unit/judge.h"
 
 static void verdicts(void **state)
@@ -22,6 +24,7 @@ static void verdicts(void **state)
         {"{\"a\":[{\"b\":1,\"b\":2}]}", "duplicate_key", "b"},
         {"{\"attributes\":7}", "wrong_type", "attributes"},
         {"{\"x\":1,\"attributes\":{\"x\":2}}", "duplicate_key", "attributes.x"},
+        {"{\"x\":1,\"attributes\":{\"y\":2,\"z\":3}}", "none", NULL},
         {"{\"id\":\"i\",\"attributes\":{\"id\":2}}", "none", NULL},
     };
 
@@ -125,6 +128,33 @@ static void device_bound_key(void **state)
     assert_str(r.event.attributes, "{\"device_id\":\"d1\",\"a\":1}");
 }
 
+static void members_add(struct buf *json, const char *prefix, int count)
+{
+    for (int i = 0; i < count; i++)
+        buf_addf(json, "%s\"%s%d\":0", i > 0 ? "," : "", prefix, i);
+}
+
+/* Each with each would be 10^10: a server's thread would be busy for a minute
+ * with a body of 2 MB. */
+static void many_names_are_soon_compared(void **state)
+{
+    enum { EACH = 100000, SECONDS = 5 };
+    AUTO(judge) j = judge_new(NULL);
+    AUTO_RELEASE(buf) json = {0};
+    struct record r;
+
+    (void)state;
+    buf_add_char(&json, '{');
+    members_add(&json, "a", EACH);
+    buf_add_text(&json, ",\"attributes\":{");
+    members_add(&json, "b", EACH);
+    buf_add_text(&json, "}}");
+    clock_t begin = clock();
+    assert_string_equal(judge_code(j, event_json_parse, buf_str(&json), &r),
+                        "none");
+    assert_true(clock() - begin < SECONDS * CLOCKS_PER_SEC);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +164,7 @@ int main(void)
         cmocka_unit_test(made_ids_differ),
         cmocka_unit_test(id_is_taken_where_one_is_given),
         cmocka_unit_test(device_bound_key),
+        cmocka_unit_test(many_names_are_soon_compared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

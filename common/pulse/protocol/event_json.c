@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "common/names.h"
+
 enum {
     ID,
     KIND,
@@ -115,22 +117,38 @@ static yyjson_val *attribute_find(const struct attributes *a, struct str name)
     return v || is_member(name) ? v : yyjson_obj_getn(a->outer, name.p, name.n);
 }
 
-/* A name both in the event and in its "attributes": which was meant? */
+/* Appends the names of an object but for those with a meaning. */
+static size_t names_list(yyjson_val *object, struct str *out)
+{
+    size_t i, n, count = 0;
+    yyjson_val *key, *value;
+
+    yyjson_obj_foreach(object, i, n, key, value)
+    {
+        out[count] = json_str(key);
+        count += !is_member(out[count]);
+    }
+    return count;
+}
+
+/* A name both in the event and in its "attributes": which was meant? Neither
+ * has one twice by itself. */
 static bool attributes_agree(struct check *c, const struct attributes *a)
 {
-    size_t i, n;
-    yyjson_val *key, *value;
+    size_t most = yyjson_obj_size(a->outer) + yyjson_obj_size(a->inner);
 
     if (!a->inner)
         return true;
-    yyjson_obj_foreach(a->inner, i, n, key, value)
-    {
-        struct str name = json_str(key);
-        if (!is_member(name) && yyjson_obj_getn(a->outer, name.p, name.n))
+    struct str *list = arena_alloc(c->arena, most * sizeof *list);
+    size_t count = names_list(a->outer, list);
+    count += names_list(a->inner, list + count);
+    AUTO_RELEASE(names) names;
+    names_init(&names, list, sizeof *list, count);
+    for (size_t i = 0; i < count; i++)
+        if (names_add(&names, i) != i)
             return fault_set(&c->fault, c->arena, FAULT_DUPLICATE_KEY,
-                             check_path(c, "attributes", name),
+                             check_path(c, "attributes", list[i]),
                              "stands beside attributes too");
-    }
     return true;
 }
 
