@@ -20,14 +20,12 @@ typedef void http_handler(struct http_request *r, void *arg);
  * (http_reply and return false) or note something (http_set_data). */
 typedef bool http_gate(struct http_request *r, void *arg);
 
-/* Appends an error's body to out as the route's protocol has it and returns its
- * content type (a constant; NULL: no body). Any thread. */
-typedef const char *http_error_fn(const struct http_request *r, int status,
+/* Appends an error's body to out as the route's protocol has it, and may give
+ * it another status. Returns its content type (a constant; NULL: no body). Any
+ * thread. */
+typedef const char *http_error_fn(const struct http_request *r, int *status,
                                   const char *code, const char *message,
                                   struct buf *out);
-
-/* The status by which the sender's protocol says what an error's does. */
-typedef int http_status_fn(const struct http_request *r, int status);
 
 struct http_route {
     const char *method; /* "POST" */
@@ -60,7 +58,6 @@ struct http_options {
     size_t body_bytes_max; /* of all bodies held at once, then 503; 0: none */
     const struct http_route *routes; /* must outlive the server */
     size_t route_count;
-    http_status_fn *error_status; /* of http_reply_error; NULL: as it is */
     struct metrics *metrics; /* counts answers by route and status; or NULL */
     const char *metrics_prefix; /* "pulse_ingest" */
 };

@@ -149,10 +149,8 @@ void http_reply_error(struct http_request *r, int status, const char *code,
 {
     AUTO_RELEASE(buf) body = {0};
     const char *type = "application/json";
-    if (r->server->options.error_status != NULL)
-        status = r->server->options.error_status(r, status);
     if (r->route != NULL && r->route->error != NULL)
-        type = r->route->error(r, status, code, message, &body);
+        type = r->route->error(r, &status, code, message, &body);
     else
         http_error_body(&body, code, message);
     http_reply(r, status, type, buf_str(&body));

@@ -2,6 +2,8 @@
 /* Line protocol's answers, as InfluxDB's clients know them. Theirs is the rule
  * that 400 means: some of it, or all, will never be taken, do not send it
  * again. What is good of such a body is stored. */
+#include <string.h>
+
 #include "common/json.h"
 #include "common/pulse/protocol/influx.h"
 #include "common/pulse/protocol/influx_time.h"
@@ -88,21 +90,20 @@ static void body_write(bool v1, int status, struct str message, size_t line,
     buf_add_text(out, "}\n");
 }
 
-static const char *influx_error(const struct http_request *r, int status,
+static const char *influx_error(const struct http_request *r, int *status,
                                 const char *code, const char *message,
                                 struct buf *out)
 {
     AUTO_RELEASE(buf) text = {0};
+    bool v1 = is_v1(http_path(r));
 
+    /* Telegraf's output for version 1 throws away what any 4xx answers; that
+     * is right for a wrong key, not for data that comes too fast. */
+    if (v1 && *status == 429 && strcmp(code, "rate_limited") == 0)
+        *status = 503;
     buf_addf(&text, "%s: %s", code, message);
-    body_write(is_v1(http_path(r)), status, buf_str(&text), 0, out);
+    body_write(v1, *status, buf_str(&text), 0, out);
     return "application/json";
-}
-
-/* Telegraf's output for version 1 throws away what any 4xx answers. */
-static int influx_status(const struct http_request *r, int status)
-{
-    return status == 429 && is_v1(http_path(r)) ? 503 : status;
 }
 
 static void fault_add(const struct reject *reject, struct buf *out)
@@ -157,5 +158,4 @@ const struct dialect influx_dialect = {
     .parameters = influx_parameters,
     .answer = influx_answer,
     .error = influx_error,
-    .status = influx_status,
 };

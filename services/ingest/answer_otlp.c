@@ -175,7 +175,7 @@ static void status_add(const struct http_request *r, const struct status *s,
         status_json(s, out);
 }
 
-static const char *otlp_error(const struct http_request *r, int http_status,
+static const char *otlp_error(const struct http_request *r, int *http_status,
                               const char *code, const char *message,
                               struct buf *out)
 {
@@ -183,7 +183,7 @@ static const char *otlp_error(const struct http_request *r, int http_status,
 
     buf_addf(&text, "%s: %s", code, message);
     status_add(r,
-               &(struct status){.code = status_code(http_status),
+               &(struct status){.code = status_code(*http_status),
                                 .message = buf_str(&text)},
                out);
     return answer_type(r);

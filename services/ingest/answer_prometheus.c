@@ -25,7 +25,7 @@ static void line_add(struct buf *out, struct str message, const char *code)
     buf_addf(out, " (%s, " HTTP_ERROR_DOC "%s)\n", code, code);
 }
 
-static const char *prometheus_error(const struct http_request *r, int status,
+static const char *prometheus_error(const struct http_request *r, int *status,
                                     const char *code, const char *message,
                                     struct buf *out)
 {

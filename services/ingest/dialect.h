@@ -19,8 +19,7 @@ struct dialect {
     void (*parameters)(struct http_request *r, struct posted *posted);
     /* Given when Kafka has everything. The body is in the request's arena. */
     struct answer (*answer)(const struct intake *in);
-    http_error_fn *error;   /* NULL: as http_reply_error */
-    http_status_fn *status; /* NULL: as http_reply_error */
+    http_error_fn *error; /* NULL: as http_reply_error */
 };
 
 const struct dialect *dialect_of(const struct protocol *protocol);

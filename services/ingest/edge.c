@@ -241,14 +241,6 @@ static void endpoint_init(struct endpoint *endpoint, struct edge *e,
             "endpoint", kind->path, "what", skip_name((enum skip)i), NULL);
 }
 
-static int error_status(const struct http_request *r, int status)
-{
-    const struct endpoint_kind *kind = endpoint_find(http_path(r));
-    const struct dialect *d = kind ? dialect_of(kind->protocol) : NULL;
-
-    return d && d->status ? d->status(r, status) : status;
-}
-
 static struct http_server *server_new(struct edge *e,
                                       const struct edge_options *options,
                                       struct err *err)
@@ -287,7 +279,6 @@ static struct http_server *server_new(struct edge *e,
             .body_bytes_max = (size_t)s->bodies_bytes_max,
             .routes = e->routes,
             .route_count = routes,
-            .error_status = error_status,
             .metrics = options->metrics,
             .metrics_prefix = "pulse_ingest",
         },
