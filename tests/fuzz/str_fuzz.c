@@ -24,7 +24,9 @@ static void numbers(struct str text)
     char *copy = str_dup(text), *end;
     if (str_to_i64(text, &whole)) {
         check(whole == strtoll(copy, &end, 10) && *end == '\0');
-        check(str_to_double(text, &real) && real == (double)whole);
+        /* Only a text that is nearly all zeros is too long for a double. */
+        check(text.n >= 400 ||
+              (str_to_double(text, &real) && real == (double)whole));
     }
     if (str_to_double(text, &real))
         check(isfinite(real) && real == strtod(copy, &end) && *end == '\0');
