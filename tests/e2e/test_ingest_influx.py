@@ -3,7 +3,6 @@
 the tables, and the answers that senders act on."""
 
 import gzip
-import os
 import subprocess
 import time
 import uuid
@@ -11,6 +10,7 @@ import uuid
 import pytest
 import requests
 from harness.ports import free_port
+from harness.process import TELEGRAF
 from harness.wait import wait_until
 from influxdb_client import InfluxDBClient, Point, WriteOptions, WritePrecision
 from influxdb_client.client.write_api import SYNCHRONOUS
@@ -398,7 +398,6 @@ def test_a_letter_is_repaired_and_sent_again(edge, tmp_path):
 
 # --- Telegraf ----------------------------------------------------------------
 
-TELEGRAF = os.environ.get("PULSE_TELEGRAF")
 OUTPUTS = {
     "v2": """
 [[outputs.influxdb_v2]]
@@ -425,7 +424,7 @@ AGENT = """
 """
 
 
-@pytest.mark.skipif(not TELEGRAF, reason="PULSE_TELEGRAF names no program")
+@pytest.mark.skipif(not TELEGRAF, reason="no telegraf; PULSE_TELEGRAF=its path")
 @pytest.mark.parametrize("version", ["v2", "v1"])
 def test_telegraf_drops_bad_points_and_keeps_good_ones(edge, tmp_path,
                                                        version):

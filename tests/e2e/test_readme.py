@@ -6,7 +6,6 @@ import base64
 import gzip
 import os
 import re
-import shutil
 import subprocess
 import time
 import tomllib
@@ -14,7 +13,7 @@ import tomllib
 import pytest
 import requests
 from harness.accounts import samples
-from harness.process import ROOT
+from harness.process import ROOT, TELEGRAF
 from harness.wait import wait_until
 
 README = (ROOT / "README.md").read_text()
@@ -96,9 +95,6 @@ def test_prometheus(pulse, here, tmp_path):
 
 
 # --- Telegraf ----------------------------------------------------------------
-
-TELEGRAF = os.environ.get("PULSE_TELEGRAF") or shutil.which("telegraf")
-
 
 class Captured:
     """A request of a real client, from tests/corpus; its times are now's."""
